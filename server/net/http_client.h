@@ -1,0 +1,49 @@
+// Outgoing HTTP: scrapes, Alertmanager, webhooks.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/cancellation.h"
+#include "net/http.h"
+
+namespace sonde::net {
+
+struct TlsClientOptions {
+  std::string ca_file;
+  std::string cert_file;
+  std::string key_file;
+  std::string server_name;
+  bool insecure_skip_verify = false;
+};
+
+struct ClientRequest {
+  std::string method = "GET";
+  std::string url;  // http:// or https://
+  Headers headers;
+  std::string body;
+  Duration timeout = Duration::seconds(10);   // for everything, from name lookup to the last byte
+  uint64_t response_bytes_max = 64ULL << 20;  // after decompression
+  int redirects_max = 0;                      // same host only; credentials never cross hosts
+  TlsClientOptions tls;
+};
+
+struct ClientResponse {
+  int status = 0;
+  Headers headers;
+  std::string body;  // decompressed
+  Duration elapsed;
+};
+
+// Threads: any. Keeps idle connections for reuse.
+class HttpClient {
+ public:
+  virtual ~HttpClient() = default;
+  // Calls `done` exactly once on an I/O thread: hand over to an executor before doing real work.
+  virtual void fetch(ClientRequest request, std::function<void(Result<ClientResponse>)> done) = 0;
+  // Waits. Not from an I/O thread.
+  Result<ClientResponse> fetch_and_wait(ClientRequest request);
+};
+
+}  // namespace sonde::net
