@@ -1,0 +1,6 @@
+#include <cstdio>
+
+int main() {
+  std::puts("sonde: not wired yet");
+  return 2;
+}
