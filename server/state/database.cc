@@ -30,6 +30,7 @@ CREATE INDEX delivery_inbox ON delivery(inbox_id);
 CREATE TABLE outbox(
   id INTEGER PRIMARY KEY, inbox_id INTEGER NOT NULL, receiver TEXT NOT NULL, payload TEXT NOT NULL, attempts INTEGER NOT NULL,
   next_attempt INTEGER NOT NULL, created INTEGER NOT NULL);
+CREATE TABLE notified(labels BLOB PRIMARY KEY, starts_at INTEGER NOT NULL, t INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE setting(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 )sql";
 

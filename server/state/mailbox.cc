@@ -3,7 +3,8 @@
 namespace sonde::state {
 
 Result<int64_t> Mailbox::post(const InboxMessage& m, const std::vector<std::string>& receivers,
-                              const std::string& payload) {
+                              const std::string& payload, const std::vector<Notified>& firing,
+                              const std::vector<LabelSet>& resolved) {
   int64_t id = 0;
   SONDE_CHECK(db_.transaction([&]() -> Result<> {
     {
@@ -19,6 +20,13 @@ Result<int64_t> Mailbox::post(const InboxMessage& m, const std::vector<std::stri
           "VALUES(?,?,?,0,?,?)");
       insert.bind(id).bind(receiver).bind(payload).bind(m.t.ms).bind(m.t.ms);
       SONDE_CHECK(insert.run());
+    }
+    for (const Notified& n : firing) {
+      Statement insert = db_.prepare("INSERT OR REPLACE INTO notified VALUES(?,?,?)");
+      SONDE_CHECK(insert.bind(n.labels.encoded()).bind(n.starts_at.ms).bind(m.t.ms).run());
+    }
+    for (const LabelSet& labels : resolved) {
+      SONDE_CHECK(db_.prepare("DELETE FROM notified WHERE labels = ?").bind(labels.encoded()).run());
     }
     int64_t oldest_kept = id - static_cast<int64_t>(inbox_messages_max_);
     SONDE_CHECK(db_.prepare("DELETE FROM inbox WHERE id <= ?").bind(oldest_kept).run());
@@ -73,6 +81,16 @@ Result<> Mailbox::mark_read(int64_t id) {
   SONDE_TRY(bool row, update.step());
   if (!row) return fail(ErrorCode::kNotFound, "inbox message " + std::to_string(id) + " does not exist");
   return update.run();
+}
+
+Result<std::vector<Notified>> Mailbox::notified() const {
+  std::vector<Notified> out;
+  Statement read = db_.prepare("SELECT labels, starts_at FROM notified");
+  for (;;) {
+    SONDE_TRY(bool row, read.step());
+    if (!row) return out;
+    out.push_back({LabelSet::from_encoded(read.text(0)), {read.integer(1)}});
+  }
 }
 
 Result<std::vector<OutboxItem>> Mailbox::due(Timestamp now, size_t limit) const {

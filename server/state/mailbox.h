@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/time.h"
+#include "model/labels.h"
 #include "state/database.h"
 
 namespace sonde::state {
@@ -40,6 +41,13 @@ struct OutboxItem {
   Timestamp created;
 };
 
+// An alert that somebody was told about and that has not been reported as resolved: keeps a restart from
+// telling twice.
+struct Notified {
+  LabelSet labels;
+  Timestamp starts_at;
+};
+
 // Threads: any. The database must outlive it.
 class Mailbox {
  public:
@@ -47,9 +55,12 @@ class Mailbox {
   Mailbox(Database& db, size_t inbox_messages_max) : db_(db), inbox_messages_max_(inbox_messages_max) {}
 
   // The message and one outbox item for each receiver, in one transaction: once this returned, delivery will
-  // be tried until it succeeds or is given up, over any number of restarts. Returns the message's id.
+  // be tried until it succeeds or is given up, over any number of restarts. `firing` are remembered as
+  // notified, `resolved` forgotten, in the same transaction. Returns the message's id.
   Result<int64_t> post(const InboxMessage& message, const std::vector<std::string>& receivers,
-                       const std::string& payload);
+                       const std::string& payload, const std::vector<Notified>& firing = {},
+                       const std::vector<LabelSet>& resolved = {});
+  Result<std::vector<Notified>> notified() const;
 
   // Newest first.
   Result<std::vector<InboxMessage>> list(size_t limit) const;
