@@ -134,11 +134,21 @@ class Router {
     std::string allow;             // for the Allow header
     std::vector<std::pair<std::string, std::string>> path_params;
   };
+  // `path` is as on the wire: it is cut at its slashes before its pieces are percent-decoded, so that "%2F" may
+  // stand in a parameter. Where several patterns fit, literal segments win over parameters, and those over rest.
   Match match(std::string_view method, std::string_view path) const;
   const std::vector<Route>& routes() const { return routes_; }
 
  private:
+  struct Segment {
+    enum Kind : uint8_t { kLiteral, kParameter, kRest } kind = kLiteral;
+    std::string text;  // the literal, or the parameter's name
+  };
+  static bool fits(const std::vector<Segment>& segments, const std::vector<std::string>& pieces);
+  static bool more_specific(const std::vector<Segment>& a, const std::vector<Segment>& b);
+
   std::vector<Route> routes_;
+  std::vector<std::vector<Segment>> segments_;  // of routes_, same index
 };
 
 }  // namespace sonde::net

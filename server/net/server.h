@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,11 +14,20 @@
 namespace sonde::net {
 
 struct TlsServerOptions {
-  std::string cert_file;
+  std::string cert_file;  // PEM, re-read when it changes
   std::string key_file;
+  std::string cert_pem;  // instead of the files
+  std::string key_pem;
   std::string client_ca_file;  // non-empty: client certificates are verified
+  std::string client_ca_pem;
   bool client_auth_required = false;
-  std::string min_version = "TLS12";
+  bool client_auth_unverified = false;           // ask for a certificate, accept any
+  std::vector<std::string> client_allowed_sans;  // non-empty: the certificate must name one of them
+  std::string min_version = "TLS12";             // TLS12 or TLS13
+  std::string max_version;                       // empty: the newest
+  std::string cipher_suites;                     // OpenSSL names for TLS 1.2, ':' between; empty: the default
+  std::string curves;                            // OpenSSL groups, ':' between; empty: the default
+  bool http2 = true;                             // offered through ALPN
 };
 
 struct ListenerOptions {
@@ -35,6 +45,8 @@ struct ServerLimits {
   Duration header_timeout = Duration::seconds(10);
   Duration idle_timeout = Duration::minutes(2);
   uint64_t body_bytes_per_second_min = 1024;  // slower bodies are cut off
+  Duration body_grace = Duration::seconds(5);  // how long a body may fall behind that rate
+  Duration write_timeout = Duration::seconds(30);  // a reader that takes nothing for this long is cut off
   Duration request_timeout = Duration::minutes(5);
 };
 
