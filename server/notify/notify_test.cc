@@ -105,7 +105,7 @@ TEST_CASE("dispatcher: delivery is retried with growing pauses until it succeeds
   f.client.statuses = {0, 503, 429, 200};
   auto d = f.dispatcher();
   d->notify({alert("Slow", "a")});
-  f.scheduler.advance(Duration::seconds(1));
+  f.scheduler.advance(Duration::milliseconds(10));
   CHECK(f.client.requests.size() == 1);
   f.scheduler.advance(Duration::minutes(2));
   CHECK(f.client.requests.size() == 4);
