@@ -66,8 +66,9 @@ class TextParser {
       while (p < line_end && !is_blank(*p)) p++;
       return std::string_view(start, static_cast<size_t>(p - start));
     };
+    bool blank = p < line_end && is_blank(*p);
     skip();
-    std::string_view keyword = word();
+    std::string_view keyword = blank ? word() : std::string_view();
     if (keyword != "HELP" && keyword != "TYPE") {
       p_ = next;
       return {};
