@@ -31,7 +31,7 @@ using boost::system::error_code;
 
 constexpr Http1Limits kResponseLimits{8 << 10, 64 << 10, 200};
 constexpr size_t kInputMax = 128 << 10;
-constexpr Duration kNameTtl = Duration::seconds(5);
+constexpr std::chrono::seconds kNameTtl{5};
 
 bool valid_field(std::string_view name, std::string_view value) {
   for (char c : name) {
@@ -59,14 +59,14 @@ using Addresses = std::vector<tcp::endpoint>;
 class NameLookup : public std::enable_shared_from_this<NameLookup> {
  public:
   using Done = std::function<void(Result<Addresses>)>;
-  NameLookup(Clock& clock, size_t threads_max) : clock_(clock), threads_max_(threads_max) {}
+  explicit NameLookup(size_t threads_max) : threads_max_(threads_max) {}
 
   void find(const std::string& host, Done done) {
     std::optional<Addresses> known;
     bool full = false;
     {
       MutexLock lock(mu_);
-      if (auto it = known_.find(host); it != known_.end() && clock_.monotonic() - it->second.second < kNameTtl) {
+      if (auto it = known_.find(host); it != known_.end() && now() - it->second.second < kNameTtl) {
         known = it->second.first;
       } else if (auto w = waiting_.find(host); w != waiting_.end()) {
         w->second.push_back(std::move(done));
@@ -114,16 +114,19 @@ class NameLookup : public std::enable_shared_from_this<NameLookup> {
       all = std::move(waiting_[host]);
       waiting_.erase(host);
       if (known_.size() > 1000) known_.clear();
-      if (result) known_[host] = {*result, clock_.monotonic()};
+      if (result) known_[host] = {*result, now()};
     }
     for (const Done& done : all) done(result);
   }
 
-  Clock& clock_;
+  // A lookup may outlast the client and whatever clock it was given.
+  using Time = std::chrono::steady_clock::time_point;
+  static Time now() { return std::chrono::steady_clock::now(); }
+
   size_t threads_max_;
   Mutex mu_;
   std::map<std::string, std::vector<Done>> waiting_ SONDE_GUARDED_BY(mu_);
-  std::map<std::string, std::pair<Addresses, MonotonicTime>> known_ SONDE_GUARDED_BY(mu_);
+  std::map<std::string, std::pair<Addresses, Time>> known_ SONDE_GUARDED_BY(mu_);
 };
 
 class ClientImpl;
@@ -171,6 +174,7 @@ class Fetch : public std::enable_shared_from_this<Fetch> {
   bool ended_ = false;
   int redirects_ = 0;
   int interim_ = 0;
+  uint64_t generation_ = 0;  // of the connection: what an earlier one completes is not for the next
   std::string output_;
   size_t written_ = 0;
   bool writing_ = false;
@@ -190,7 +194,7 @@ class ClientImpl final : public HttpClient {
       : clock_(clock),
         options_(options),
         io_(std::make_shared<IoThread>()),
-        lookup_(std::make_shared<NameLookup>(clock, options.lookups_max)),
+        lookup_(std::make_shared<NameLookup>(options.lookups_max)),
         sweep_(std::make_unique<asio::steady_timer>(io_->context)) {
     schedule_sweep();
     io_->start("net-client");
@@ -328,6 +332,8 @@ void Fetch::attempt(bool fresh) {
     key += "\n" + tls.ca_file + "\n" + tls.cert_file + "\n" + tls.key_file + "\n" + tls.server_name +
            (tls.insecure_skip_verify ? "\ni" : "") + files_stamp({tls.ca_file, tls.cert_file, tls.key_file});
   }
+  generation_++;
+  writing_ = false;
   response_ = {};
   input_.clear();
   output_.clear();
@@ -438,8 +444,8 @@ void Fetch::write() {
   if (writing_ || !link_ || written_ == output_.size()) return;
   writing_ = true;
   link_->socket.async_write_some(asio::buffer(output_.data() + written_, output_.size() - written_),
-                                 [self = shared_from_this(), link = link_.get()](error_code ec, size_t n) {
-                                   if (self->ended_ || self->link_.get() != link) return;
+                                 [self = shared_from_this(), generation = generation_](error_code ec, size_t n) {
+                                   if (self->ended_ || self->generation_ != generation || !self->link_) return;
                                    self->writing_ = false;
                                    // A server may answer and close before it has read everything: keep reading.
                                    if (ec) return;
@@ -454,15 +460,15 @@ void Fetch::write() {
 }
 
 void Fetch::read() {
-  link_->socket.async_wait(tcp::socket::wait_read, [self = shared_from_this(), link = link_.get()](error_code ec) {
-    if (self->ended_ || self->link_.get() != link) return;
+  link_->socket.async_wait(tcp::socket::wait_read, [self = shared_from_this(), generation = generation_](error_code ec) {
+    if (self->ended_ || self->generation_ != generation || !self->link_) return;
     std::vector<char>& buffer = self->client_.io_->read_buffer;
-    size_t n = ec ? 0 : link->socket.read_some(asio::buffer(buffer), ec);
+    size_t n = ec ? 0 : self->link_->socket.read_some(asio::buffer(buffer), ec);
     if (ec == asio::error::would_block || ec == asio::error::interrupted) return self->read();
     if (ec == asio::error::eof) return self->on_end();
     if (ec) return self->broke(self->error(ErrorCode::kUnavailable, "read: " + ec.message()));
     self->on_bytes({buffer.data(), n});
-    if (!self->ended_ && self->link_.get() == link) self->read();
+    if (!self->ended_ && self->generation_ == generation && self->link_) self->read();
   });
 }
 
@@ -606,8 +612,6 @@ void Fetch::on_response() {
 void Fetch::broke(Error error) {
   bool repeatable = method_ == "GET" || method_ == "HEAD";
   if (reused_ && !got_bytes_ && repeatable) {
-    reused_ = false;
-    writing_ = false;
     return attempt(true);
   }
   end(fail(std::move(error)));

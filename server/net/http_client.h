@@ -56,7 +56,6 @@ struct HttpClientOptions {
 
 // HTTP/1.1 on one I/O thread of its own. Follows redirects within the origin, or from http to https of the same
 // host on the standard ports; any other is an error. The destructor ends what is under way with kCancelled.
-// `clock` must outlive the client by as long as a name lookup may hang.
 std::unique_ptr<HttpClient> make_http_client(Clock& clock, HttpClientOptions options = {});
 
 }  // namespace sonde::net
