@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "base/cancellation.h"
+#include "base/clock.h"
 #include "net/http.h"
 
 namespace sonde::net {
@@ -45,5 +45,17 @@ class HttpClient {
   // Waits. Not from an I/O thread.
   Result<ClientResponse> fetch_and_wait(ClientRequest request);
 };
+
+struct HttpClientOptions {
+  size_t fetches_max = 4096;  // under way at once; more are kUnavailable
+  size_t idle_max = 1024;     // connections kept for reuse
+  size_t idle_per_host_max = 4;
+  Duration idle_timeout = Duration::seconds(60);
+  size_t lookups_max = 32;  // name lookups under way at once
+};
+
+// HTTP/1.1 on one I/O thread of its own. Follows redirects within the origin, or from http to https of the same
+// host on the standard ports; any other is an error. The destructor ends what is under way with kCancelled.
+std::unique_ptr<HttpClient> make_http_client(Clock& clock, HttpClientOptions options = {});
 
 }  // namespace sonde::net
