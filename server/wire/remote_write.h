@@ -17,6 +17,7 @@ struct RemoteWriteLimits {
   size_t label_name_bytes_max = 4096;
   size_t label_value_bytes_max = 65536;
   size_t histogram_buckets_max = 16384;
+  size_t values_max = 4'000'000;  // samples, histograms, exemplars and metadata together; also symbols
 };
 
 // Malformed input is an error as a whole: kInvalid with the field's name and its byte offset, or kLimit. Series
