@@ -36,11 +36,11 @@ Result<RelabelAction> relabel_action_from(std::string_view text);
 enum class NameValidation : uint8_t { kUtf8, kLegacy };
 
 struct RelabelOptions {
-  std::vector<std::string> source_labels;
+  std::vector<std::string> source_labels = {};
   std::string separator = ";";
   std::string regex = "(.*)";
   uint64_t modulus = 0;
-  std::string target_label;
+  std::string target_label = {};
   std::string replacement = "$1";
   RelabelAction action = RelabelAction::kReplace;
   bool operator==(const RelabelOptions&) const = default;
