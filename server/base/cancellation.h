@@ -24,6 +24,8 @@ class Cancellation {
   void cancel() const {
     if (state_) state_->cancelled.store(true, std::memory_order_relaxed);  // polled; orders nothing
   }
+  // Whether it was made by create, and thus may stop something.
+  bool active() const { return state_ != nullptr; }
   bool cancelled() const { return state_ && state_->cancelled.load(std::memory_order_relaxed); }
   bool expired() const { return state_ && state_->clock && state_->clock->monotonic() >= state_->deadline; }
 
