@@ -437,14 +437,17 @@ Result<> RecordLog::write_pending() {
 }
 
 Result<uint64_t> RecordLog::prepare(size_t bytes) {
-  uint64_t need = encoded_bytes_max(bytes) + encoded_bytes_max(pending_bytes_) +
-                  2 * kFragmentHeaderBytes * pending_.size();
-  if (file_ && position_ + need <= capacity_) return segment_;
-  SONDE_CHECK(sync());
-  need = encoded_bytes_max(bytes);
-  if (file_ && position_ + need > capacity_) SONDE_CHECK(rotate());
-  if (!file_) {
-    if (Result<> opened = open_new_segment(kFileHeaderBytes + need); !opened) return fail(opened.error());
+  uint64_t waiting = encoded_bytes_max(pending_bytes_) + 2 * kFragmentHeaderBytes * pending_.size();
+  if (file_ && position_ + encoded_bytes_max(bytes) + waiting <= capacity_) return segment_;
+  uint64_t need = encoded_bytes_max(bytes);
+  auto attempt = [&]() -> Result<> {
+    SONDE_CHECK(sync());
+    if (file_ && position_ + need > capacity_) SONDE_CHECK(rotate());
+    return file_ ? Result<>() : open_new_segment(kFileHeaderBytes + need);
+  };
+  if (!attempt()) {
+    // The first failure is the file's or the new segment's; only a second one is the disk's.
+    if (Result<> again = attempt(); !again) return fail(again.error());
   }
   return segment_;
 }
