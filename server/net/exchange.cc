@@ -244,6 +244,7 @@ void Exchange::refuse(int status, std::string_view body, const Headers& headers)
   for (const auto& [name, value] : headers.fields()) headers_.add(name, value);
   headers_.set("Content-Type", "text/plain; charset=utf-8");
   headers_.set("X-Content-Type-Options", "nosniff");
+  declared_ = body.size();
   (void)write(body);
   finish();
 }

@@ -2,6 +2,7 @@
 #include <nghttp2/nghttp2.h>
 
 #include <atomic>
+#include <cstring>
 #include <future>
 #include <map>
 
