@@ -1,7 +1,8 @@
 // HTTP/2 on one connection (RFC 9113) over nghttp2.
 //
-// Flow control follows the handlers: bytes count as consumed when a handler has read them, so an unread body
-// holds at most kBodyWindow, and a connection at most kConnectionWindow. Bounds against abuse: streams, resets in
+// A stream's flow control follows its handler: bytes count as consumed when the handler has read them, so an unread
+// body holds at most kBodyWindow, and a connection kStreamsMax of those. The connection's own window does not: bodies
+// that wait for a handler would keep the rest of those from coming that have one. Bounds against abuse: streams, resets in
 // ten seconds (CVE-2023-44487), size and time of a header block (CONTINUATION floods, CVE-2024-27316), and
 // nghttp2's own on queued acknowledgements.
 #include <nghttp2/nghttp2.h>
@@ -108,12 +109,6 @@ class Http2Session final : public Session {
       host_.core->bad_requests++;
       terminate(NGHTTP2_ENHANCE_YOUR_CALM);
     }
-    if (unread() > kConnectionWindow / 2) {
-      // Streams that wait for the rest of their bodies could fill the connection's window for good.
-      for (auto& [id, s] : streams_) {
-        if (s.exchange) s.exchange->dispatch();
-      }
-    }
   }
 
   void on_end() override {
@@ -146,10 +141,9 @@ class Http2Session final : public Session {
       }
       return;
     }
-    bool window_open = unread() < kConnectionWindow / 2;
     for (auto& [id, s] : streams_) {
       if (!s.exchange) continue;
-      bool waits = window_open && !s.remote_ended && s.exchange->body_waiting() < kBodyWindow;
+      bool waits = !s.remote_ended && s.exchange->body_waiting() < kBodyWindow;
       if (waits && !s.body_error && !s.pace.wait(elapsed)) {
         host_.core->timed_out++;
         s.body_error = true;
@@ -299,11 +293,9 @@ class Http2Session final : public Session {
   }
 
   void on_body(int32_t id, std::string_view bytes) {
+    nghttp2_session_consume_connection(session_, bytes.size());
     auto it = streams_.find(id);
-    if (it == streams_.end() || !it->second.exchange) {
-      nghttp2_session_consume_connection(session_, bytes.size());
-      return;
-    }
+    if (it == streams_.end() || !it->second.exchange) return;
     Stream& s = it->second;
     s.pace.add(bytes.size());
     s.exchange->push_body(bytes);
@@ -317,9 +309,6 @@ class Http2Session final : public Session {
       bool whole = exchange->drained();
       exchange->abort({ErrorCode::kCancelled, "the peer reset the request", {}, 0, 0});
       exchange->finished();
-      // What the handler did not read must not stay charged to the connection's window; after abort() all of
-      // it counts as taken.
-      if (size_t n = exchange->take_consumed(); n > 0) nghttp2_session_consume_connection(session_, n);
       if (!whole && exchange->dispatched()) orphans_.push_back(exchange);
     }
     streams_.erase(it);
@@ -341,7 +330,7 @@ class Http2Session final : public Session {
   // Moves what an exchange has to nghttp2.
   void serve(int32_t id, Stream& s) {
     if (!s.exchange) return;
-    if (size_t n = s.exchange->take_consumed(); n > 0) nghttp2_session_consume(session_, id, n);
+    if (size_t n = s.exchange->take_consumed(); n > 0) nghttp2_session_consume_stream(session_, id, n);
     if (s.local_ended) return;
     if (s.exchange->broken()) {
       s.local_ended = true;
@@ -414,8 +403,6 @@ class Http2Session final : public Session {
     terminating_ = true;
     nghttp2_session_terminate_session(session_, code);
   }
-
-  int64_t unread() const { return nghttp2_session_get_effective_recv_data_length(session_); }
 
   static nghttp2_nv field(std::string_view name, std::string_view value) {
     // nghttp2 copies both; its interface predates const.
