@@ -17,7 +17,8 @@ using namespace std::string_literals;
 
 namespace {
 
-std::string hash_of(const std::string& password, const std::string& prefix = "$2b$", const char* cost = "04") {
+std::string hash_of(const std::string& password, const std::string& prefix = "$2b$",
+                    const char* cost = "04") {
   crypt_data data{};
   return crypt_r(password.c_str(), (prefix + cost + "$abcdefghijklmnopqrstuu").c_str(), &data);
 }
@@ -75,26 +76,27 @@ Error error_of(const std::string& yaml) {
 }  // namespace
 
 TEST_CASE("web config: all of the original's keys are understood") {
-  auto c = parse_web_config("tls_server_config:\n"
-                            "  cert_file: cert.pem\n"
-                            "  key_file: /abs/key.pem\n"
-                            "  client_auth_type: RequireAndVerifyClientCert\n"
-                            "  client_ca_file: ca.pem\n"
-                            "  client_allowed_sans: [a.example, b.example]\n"
-                            "  min_version: TLS13\n"
-                            "  max_version: TLS13\n"
-                            "  cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, TLS_AES_128_GCM_SHA256,\n"
-                            "                  TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305]\n"
-                            "  prefer_server_cipher_suites: true\n"
-                            "  curve_preferences: [X25519, CurveP256]\n"
-                            "http_server_config:\n"
-                            "  http2: false\n"
-                            "  headers:\n"
-                            "    X-Frame-Options: deny\n"
-                            "rate_limit:\n"
-                            "  interval: 1m30s\n"
-                            "  burst: 7\n",
-                            "/etc/sonde/web.yml");
+  auto c = parse_web_config(
+      "tls_server_config:\n"
+      "  cert_file: cert.pem\n"
+      "  key_file: /abs/key.pem\n"
+      "  client_auth_type: RequireAndVerifyClientCert\n"
+      "  client_ca_file: ca.pem\n"
+      "  client_allowed_sans: [a.example, b.example]\n"
+      "  min_version: TLS13\n"
+      "  max_version: TLS13\n"
+      "  cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, TLS_AES_128_GCM_SHA256,\n"
+      "                  TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305]\n"
+      "  prefer_server_cipher_suites: true\n"
+      "  curve_preferences: [X25519, CurveP256]\n"
+      "http_server_config:\n"
+      "  http2: false\n"
+      "  headers:\n"
+      "    X-Frame-Options: deny\n"
+      "rate_limit:\n"
+      "  interval: 1m30s\n"
+      "  burst: 7\n",
+      "/etc/sonde/web.yml");
   REQUIRE_MESSAGE(c.has_value(), c.error().to_string());
   REQUIRE(c->tls.has_value());
   CHECK(c->tls->cert_file == "/etc/sonde/cert.pem");
@@ -138,7 +140,8 @@ TEST_CASE("web config file: a change is taken up after a second, a bad one keeps
   f.clock.advance(Duration::seconds(2));
   CHECK(f.file->current()->users.size() == 3);
   CHECK(f.file->last_error()->line == 1);
-  REQUIRE(f.fs->write_file_atomically(f.path, "basic_auth_users:\n  eve: " + hash_of("e") + "\n").has_value());
+  REQUIRE(
+      f.fs->write_file_atomically(f.path, "basic_auth_users:\n  eve: " + hash_of("e") + "\n").has_value());
   CHECK(f.file->current()->users.size() == 3);
   f.clock.advance(Duration::seconds(2));
   CHECK(f.file->current()->users.size() == 1);
@@ -203,7 +206,8 @@ TEST_CASE("authenticator: guesses are throttled per address, verified credential
 TEST_CASE("authenticator: a changed password ends what was remembered of the old one") {
   Fixture f(users_yaml());
   CHECK(f.ask(basic("ada", "analytical")) == 200);
-  REQUIRE(f.fs->write_file_atomically(f.path, "basic_auth_users:\n  ada: " + hash_of("other") + "\n").has_value());
+  REQUIRE(f.fs->write_file_atomically(f.path, "basic_auth_users:\n  ada: " + hash_of("other") + "\n")
+              .has_value());
   f.clock.advance(Duration::seconds(2));
   CHECK(f.ask(basic("ada", "analytical")) == 401);
   CHECK(f.ask(basic("ada", "other")) == 200);

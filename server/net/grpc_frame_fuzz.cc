@@ -1,5 +1,5 @@
-// Strategy: any bytes as a gRPC body, with and without compression. Invariants: no crash, nothing above the bound, and
-// what was encoded decodes to itself.
+// Strategy: any bytes as a gRPC body, with and without compression. Invariants: no crash, nothing above the
+// bound, and what was encoded decodes to itself.
 #include <cstdint>
 #include <cstdlib>
 

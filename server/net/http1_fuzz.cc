@@ -1,5 +1,5 @@
-// Strategy: the first byte chooses request or response and the size of the pieces. Invariants: no crash, bounded output,
-// progress, and a message never has both kinds of length.
+// Strategy: the first byte chooses request or response and the size of the pieces. Invariants: no crash,
+// bounded output, progress, and a message never has both kinds of length.
 #include <cstdint>
 #include <cstdlib>
 

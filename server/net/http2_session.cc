@@ -1,10 +1,10 @@
 // HTTP/2 on one connection (RFC 9113) over nghttp2.
 //
-// A stream's flow control follows its handler: bytes count as consumed when the handler has read them, so an unread
-// body holds at most kBodyWindow, and a connection kStreamsMax of those. The connection's own window does not: bodies
-// that wait for a handler would keep the rest of those from coming that have one. Bounds against abuse: streams, resets in
-// ten seconds (CVE-2023-44487), size and time of a header block (CONTINUATION floods, CVE-2024-27316), and
-// nghttp2's own on queued acknowledgements.
+// A stream's flow control follows its handler: bytes count as consumed when the handler has read them, so an
+// unread body holds at most kBodyWindow, and a connection kStreamsMax of those. The connection's own window
+// does not: bodies that wait for a handler would keep the rest of those from coming that have one. Bounds
+// against abuse: streams, resets in ten seconds (CVE-2023-44487), size and time of a header block
+// (CONTINUATION floods, CVE-2024-27316), and nghttp2's own on queued acknowledgements.
 #include <nghttp2/nghttp2.h>
 
 #include <algorithm>
@@ -60,7 +60,8 @@ class Http2Session final : public Session {
           return 0;
         });
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(
-        callbacks, [](nghttp2_session*, uint8_t, int32_t stream_id, const uint8_t* data, size_t size, void* self) {
+        callbacks,
+        [](nghttp2_session*, uint8_t, int32_t stream_id, const uint8_t* data, size_t size, void* self) {
           static_cast<Http2Session*>(self)->on_body(stream_id, view(data, size));
           return 0;
         });
@@ -97,7 +98,8 @@ class Http2Session final : public Session {
   void on_data(std::string_view bytes) override {
     if (closed_) return;
     if (in_header_block_) header_block_bytes_ += bytes.size();
-    auto rc = nghttp2_session_mem_recv(session_, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
+    auto rc =
+        nghttp2_session_mem_recv(session_, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
     if (rc < 0) {
       host_.core->bad_requests++;
       // nghttp2 has queued a GOAWAY for errors of the protocol; a bad preface or flooding gets none.
@@ -248,7 +250,8 @@ class Http2Session final : public Session {
     } else if (name == "cookie" && s.head.headers.has("cookie")) {
       s.head.headers.set("cookie", std::string(s.head.headers.get("cookie")) + "; " + std::string(value));
     } else {
-      if (name == "content-length") s.head.content_length = std::strtoull(std::string(value).c_str(), nullptr, 10);
+      if (name == "content-length")
+        s.head.content_length = std::strtoull(std::string(value).c_str(), nullptr, 10);
       if (name == "expect") s.expects_continue = equals_ignoring_case(value, "100-continue");
       s.head.headers.add(std::string(name), std::string(value));
     }
@@ -362,8 +365,8 @@ class Http2Session final : public Session {
     bool empty = head.bodiless || (s.exchange->drained() && !trailers);
     nghttp2_data_provider provider{};
     provider.source.ptr = this;
-    provider.read_callback = [](nghttp2_session*, int32_t stream_id, uint8_t* out, size_t size, uint32_t* flags,
-                                nghttp2_data_source* source, void*) {
+    provider.read_callback = [](nghttp2_session*, int32_t stream_id, uint8_t* out, size_t size,
+                                uint32_t* flags, nghttp2_data_source* source, void*) {
       return static_cast<Http2Session*>(source->ptr)->read_answer(stream_id, out, size, *flags);
     };
     nghttp2_submit_response(session_, id, nvs.data(), nvs.size(), empty ? nullptr : &provider);

@@ -43,8 +43,7 @@ class H2Peer {
           return 0;
         });
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(
-        callbacks,
-        [](nghttp2_session*, uint8_t, int32_t id, const uint8_t* data, size_t size, void* self) {
+        callbacks, [](nghttp2_session*, uint8_t, int32_t id, const uint8_t* data, size_t size, void* self) {
           static_cast<H2Peer*>(self)->answers[id].body.append(reinterpret_cast<const char*>(data), size);
           return 0;
         });
@@ -77,8 +76,8 @@ class H2Peer {
     fields.insert(fields.end(), more.begin(), more.end());
     std::vector<nghttp2_nv> nvs;
     for (auto& [n, v] : fields) {
-      nvs.push_back({reinterpret_cast<uint8_t*>(n.data()), reinterpret_cast<uint8_t*>(v.data()), n.size(), v.size(),
-                     NGHTTP2_NV_FLAG_NONE});
+      nvs.push_back({reinterpret_cast<uint8_t*>(n.data()), reinterpret_cast<uint8_t*>(v.data()), n.size(),
+                     v.size(), NGHTTP2_NV_FLAG_NONE});
     }
     sources_.push_back(std::make_unique<Source>(Source{std::move(body), 0, ends}));
     nghttp2_data_provider provider{};
@@ -94,7 +93,8 @@ class H2Peer {
       return static_cast<ssize_t>(n);
     };
     bool has_body = !sources_.back()->body.empty() || !ends;
-    return nghttp2_submit_request(session, nullptr, nvs.data(), nvs.size(), has_body ? &provider : nullptr, nullptr);
+    return nghttp2_submit_request(session, nullptr, nvs.data(), nvs.size(), has_body ? &provider : nullptr,
+                                  nullptr);
   }
 
   void flush() {
@@ -110,7 +110,8 @@ class H2Peer {
     while (!done() && !peer_.closed() && std::chrono::steady_clock::now() < end) {
       flush();
       std::string in = peer_.receive("\x01never"s, 10);
-      if (nghttp2_session_mem_recv(session, reinterpret_cast<const uint8_t*>(in.data()), in.size()) < 0) return;
+      if (nghttp2_session_mem_recv(session, reinterpret_cast<const uint8_t*>(in.data()), in.size()) < 0)
+        return;
     }
   }
   Answer& get(int32_t id, int timeout_ms = 5000) {
@@ -149,14 +150,16 @@ Router make_router() {
     w->trailer("X-Sum", "42");
   });
   r.add("POST", "/svc/Echo", Role::kIngest,
-        grpc_handler([](Request&, std::string message, GrpcRespond respond) {
-                       if (message == "fail") return respond({GrpcStatus::kUnavailable, {}, "später 100%", 500, {}});
-                       if (message == "forget") return;
-                       // Answered after the handler has returned, as after a group commit.
-                       std::thread([message, respond] { respond({GrpcStatus::kOk, "re: " + message, {}, -1, {}}); })
-                           .detach();
-                     },
-                     {.message_bytes_max = 10'000}),
+        grpc_handler(
+            [](Request&, std::string message, GrpcRespond respond) {
+              if (message == "fail") return respond({GrpcStatus::kUnavailable, {}, "später 100%", 500, {}});
+              if (message == "forget") return;
+              // Answered after the handler has returned, as after a group commit.
+              std::thread([message, respond] {
+                respond({GrpcStatus::kOk, "re: " + message, {}, -1, {}});
+              }).detach();
+            },
+            {.message_bytes_max = 10'000}),
         {.body_bytes_max = 20'000});
   return r;
 }

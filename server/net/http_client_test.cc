@@ -94,9 +94,11 @@ std::pair<std::string, std::string> make_certificate() {
   X509_gmtime_adj(X509_getm_notAfter(x), 3600);
   X509_set_pubkey(x, key);
   X509_NAME* name = X509_get_subject_name(x);
-  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("test"), -1, -1, 0);
+  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("test"), -1, -1,
+                             0);
   X509_set_issuer_name(x, name);
-  X509_EXTENSION* san = X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, "IP:127.0.0.1,DNS:localhost");
+  X509_EXTENSION* san =
+      X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, "IP:127.0.0.1,DNS:localhost");
   X509_add_ext(x, san, -1);
   X509_EXTENSION_free(san);
   X509_sign(x, key, EVP_sha256());
@@ -110,7 +112,8 @@ std::pair<std::string, std::string> make_certificate() {
     return out;
   };
   std::string cert = text([&](BIO* b) { PEM_write_bio_X509(b, x); });
-  std::string pem = text([&](BIO* b) { PEM_write_bio_PrivateKey(b, key, nullptr, nullptr, 0, nullptr, nullptr); });
+  std::string pem =
+      text([&](BIO* b) { PEM_write_bio_PrivateKey(b, key, nullptr, nullptr, 0, nullptr, nullptr); });
   X509_free(x);
   EVP_PKEY_free(key);
   return {cert, pem};
@@ -141,8 +144,9 @@ struct CertificateFiles {
 
 Router make_router() {
   Router r;
-  r.add("GET", "/hello", Role::kRead,
-        [](Request& q, Writer w) { w->send(200, "text/plain", "hello " + std::string(q.headers.get("Authorization"))); });
+  r.add("GET", "/hello", Role::kRead, [](Request& q, Writer w) {
+    w->send(200, "text/plain", "hello " + std::string(q.headers.get("Authorization")));
+  });
   r.add("POST", "/echo", Role::kIngest,
         [](Request& q, Writer w) { w->send(200, "text/plain", q.read_body().value_or("bad")); },
         {.body_bytes_max = 4 << 20});
@@ -194,7 +198,8 @@ TEST_CASE("client: many fetches at once") {
   auto client = make_http_client(s.clock);
   std::vector<std::promise<int>> all(50);
   for (auto& p : all) {
-    client->fetch(get(url(s.port, "/hello")), [&p](Result<ClientResponse> r) { p.set_value(r ? r->status : -1); });
+    client->fetch(get(url(s.port, "/hello")),
+                  [&p](Result<ClientResponse> r) { p.set_value(r ? r->status : -1); });
   }
   int good = 0;
   for (auto& p : all) good += p.get_future().get() == 200 ? 1 : 0;
@@ -235,11 +240,13 @@ TEST_CASE("client: a refused connection and bad requests are errors that name th
 TEST_CASE("client: hostile servers cost no more than the timeout and the bound") {
   SystemClock clock;
   auto client = make_http_client(clock);
-  auto fetch = [&](const std::string& answer, bool drip = false, bool hang = false, uint64_t bytes_max = 1 << 20) {
+  auto fetch = [&](const std::string& answer, bool drip = false, bool hang = false,
+                   uint64_t bytes_max = 1 << 20) {
     ScriptedServer server([&](int fd) {
       ScriptedServer::read_request(fd);
       ScriptedServer::write(fd, answer);
-      while (drip && ScriptedServer::write(fd, "x")) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      while (drip && ScriptedServer::write(fd, "x"))
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
       char b = 0;
       if (hang) (void)::recv(fd, &b, 1, 0);
     });
@@ -295,7 +302,8 @@ TEST_CASE("client: its end cancels what is under way") {
   std::promise<ErrorCode> outcome;
   {
     auto client = make_http_client(clock);
-    client->fetch(get(url(server.port)), [&](Result<ClientResponse> r) { outcome.set_value(r.error().code); });
+    client->fetch(get(url(server.port)),
+                  [&](Result<ClientResponse> r) { outcome.set_value(r.error().code); });
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
   CHECK(outcome.get_future().get() == ErrorCode::kCancelled);

@@ -110,8 +110,8 @@ TEST_CASE("url: parts, defaults, and what is refused") {
   CHECK(parse_url("http://h?x")->target == "/?x");
   CHECK(parse_url("http://[::1]:9090/")->authority() == "[::1]:9090");
   CHECK(parse_url("http://h:80")->authority() == "h");
-  for (const char* bad : {"ftp://h/", "h:80", "http://", "http://h:0/", "http://h:99999/", "http://h /", "http://[::1",
-                          "http://h\r\nX: y/", "http://:80/"}) {
+  for (const char* bad : {"ftp://h/", "h:80", "http://", "http://h:0/", "http://h:99999/", "http://h /",
+                          "http://[::1", "http://h\r\nX: y/", "http://:80/"}) {
     INFO(bad);
     CHECK_FALSE(parse_url(bad).has_value());
   }
@@ -175,7 +175,8 @@ TEST_CASE("decoders: a zstd window above 8 MiB is refused") {
 
 TEST_CASE("http1 parser: the same message in any pieces is the same message") {
   const std::string message =
-      "POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6;e=1\r\n world\r\n0\r\nT: x\r\n\r\n";
+      "POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6;e=1\r\n "
+      "world\r\n0\r\nT: x\r\n\r\n";
   for (size_t piece = 1; piece <= message.size(); piece++) {
     Http1Parser p(Http1Parser::kRequest, {});
     std::string input;

@@ -1,5 +1,5 @@
-// Strategy: the first byte chooses the coding and the size of the pieces, the rest is fed in such pieces. Invariants: no
-// crash, no endless loop, the bound holds, and pieces give what the whole gives.
+// Strategy: the first byte chooses the coding and the size of the pieces, the rest is fed in such pieces.
+// Invariants: no crash, no endless loop, the bound holds, and pieces give what the whole gives.
 #include <array>
 #include <cstdint>
 #include <cstdlib>

@@ -1,5 +1,5 @@
-// Strategy: any bytes as a query string, a path and a URL. Invariants: no crash; what parses, parses to the same after
-// being encoded again; a router always answers.
+// Strategy: any bytes as a query string, a path and a URL. Invariants: no crash; what parses, parses to the
+// same after being encoded again; a router always answers.
 #include <cstdint>
 #include <cstdlib>
 
