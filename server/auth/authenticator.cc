@@ -27,7 +27,8 @@ std::string_view without_port(std::string_view host) {
 }
 
 bool one_of(std::string_view host, const std::vector<std::string>& hosts) {
-  return std::any_of(hosts.begin(), hosts.end(), [&](const std::string& h) { return equals_ignoring_case(h, host); });
+  return std::any_of(hosts.begin(), hosts.end(),
+                     [&](const std::string& h) { return equals_ignoring_case(h, host); });
 }
 
 // False when nothing is left. Refills by one every `interval`, up to `burst`.
@@ -127,8 +128,8 @@ std::optional<Refusal> Authenticator::check_rate(const WebConfig& config) {
   return throttled();
 }
 
-std::optional<Refusal> Authenticator::check_basic(net::Request& request, net::Role role, std::string_view encoded,
-                                                  const WebConfig& config) {
+std::optional<Refusal> Authenticator::check_basic(net::Request& request, net::Role role,
+                                                  std::string_view encoded, const WebConfig& config) {
   std::optional<std::string> pair = net::base64_decode(encoded);
   size_t colon = pair ? pair->find(':') : std::string::npos;
   if (colon == std::string::npos) return unauthorized(true);
@@ -143,7 +144,8 @@ std::optional<Refusal> Authenticator::check_basic(net::Request& request, net::Ro
   }
   if (!take_attempt(request.peer)) return throttled();
   if (password.size() > kPasswordBytesMax) return unauthorized(true);
-  if (waiting_.fetch_add(1) >= options_.verifications_waiting_max + 1) {  // the one at work, and those behind it
+  if (waiting_.fetch_add(1) >=
+      options_.verifications_waiting_max + 1) {  // the one at work, and those behind it
     waiting_--;
     return throttled();
   }
@@ -169,7 +171,8 @@ std::optional<Refusal> Authenticator::check_basic(net::Request& request, net::Ro
   return authorize(request, role, std::move(name), user->roles);
 }
 
-std::optional<Refusal> Authenticator::check_token(net::Request& request, net::Role role, std::string_view token) {
+std::optional<Refusal> Authenticator::check_token(net::Request& request, net::Role role,
+                                                  std::string_view token) {
   std::optional<TokenIdentity> identity;
   if (!token.empty()) identity = tokens_(sha256_hex(token));
   if (identity) return authorize(request, role, std::move(identity->user), identity->roles);

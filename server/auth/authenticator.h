@@ -1,5 +1,5 @@
-// Who may do what: users with passwords, tokens, and nobody at all on a loopback-only server; and the checks that keep
-// a browser from being used against its owner.
+// Who may do what: users with passwords, tokens, and nobody at all on a loopback-only server; and the checks
+// that keep a browser from being used against its owner.
 #pragma once
 
 #include <atomic>
@@ -49,7 +49,8 @@ struct AuthenticatorStats {
 class Authenticator {
  public:
   // `config` may be null (no users); it and `clock` must outlive this. `tokens` may be empty.
-  Authenticator(WebConfigFile* config, TokenVerifier tokens, const Clock& clock, AuthenticatorOptions options);
+  Authenticator(WebConfigFile* config, TokenVerifier tokens, const Clock& clock,
+                AuthenticatorOptions options);
 
   // nullopt: the request may go on, and its identity is filled in.
   std::optional<net::Refusal> check(net::Request& request, net::Role role);

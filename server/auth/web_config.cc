@@ -33,7 +33,8 @@ class Reader {
     std::set<std::string> seen;
     for (const auto& entry : node) {
       SONDE_TRY(std::string name, text(entry.first, where + ": key"));
-      if (!seen.insert(name).second) return fail(error(entry.first, where + ": key '" + name + "' is there twice"));
+      if (!seen.insert(name).second)
+        return fail(error(entry.first, where + ": key '" + name + "' is there twice"));
       const Key* found = nullptr;
       for (const Key& k : keys) found = name == k.name ? &k : found;
       if (found == nullptr) return fail(error(entry.first, where + ": unknown key '" + name + "'"));
@@ -43,14 +44,16 @@ class Reader {
   }
 
   // Calls `take` for each entry of a mapping whose keys are free.
-  Result<> entries(const YAML::Node& node, const std::string& where,
-                   const std::function<Result<>(const YAML::Node&, const std::string&, const YAML::Node&)>& take) const {
+  Result<> entries(
+      const YAML::Node& node, const std::string& where,
+      const std::function<Result<>(const YAML::Node&, const std::string&, const YAML::Node&)>& take) const {
     if (node.IsNull()) return {};
     if (!node.IsMap()) return fail(error(node, where + ": must be a mapping"));
     std::set<std::string> seen;
     for (const auto& entry : node) {
       SONDE_TRY(std::string name, text(entry.first, where + ": key"));
-      if (!seen.insert(name).second) return fail(error(entry.first, where + ": '" + name + "' is there twice"));
+      if (!seen.insert(name).second)
+        return fail(error(entry.first, where + ": '" + name + "' is there twice"));
       SONDE_CHECK(take(entry.first, name, entry.second));
     }
     return {};
@@ -80,7 +83,8 @@ class Reader {
     SONDE_TRY(std::string s, text(node, where));
     int out = 0;
     auto [end, ec] = std::from_chars(s.data(), s.data() + s.size(), out);
-    if (ec != std::errc{} || end != s.data() + s.size()) return fail(error(node, where + ": must be an integer"));
+    if (ec != std::errc{} || end != s.data() + s.size())
+      return fail(error(node, where + ": must be an integer"));
     return out;
   }
   // "1s", "100ms", "1m30s", as Go writes durations.
@@ -149,7 +153,8 @@ Result<> take_client_auth(const Reader& r, const YAML::Node& n, net::TlsServerOp
 Result<> take_cipher_suites(const Reader& r, const YAML::Node& n, std::string& out) {
   SONDE_TRY(std::vector<std::string> names, r.texts(n, "cipher_suites"));
   for (const std::string& name : names) {
-    if (name.starts_with("TLS_AES_") || name == "TLS_CHACHA20_POLY1305_SHA256") continue;  // TLS 1.3: always on
+    if (name.starts_with("TLS_AES_") || name == "TLS_CHACHA20_POLY1305_SHA256")
+      continue;  // TLS 1.3: always on
     std::string_view known = OPENSSL_cipher_name(name.c_str());
     if (known == "(NONE)") known = OPENSSL_cipher_name((name + "_SHA256").c_str());  // Go's older names
     if (known == "(NONE)") return fail(r.error(n, "cipher_suites: unknown cipher suite '" + name + "'"));
@@ -187,10 +192,14 @@ Result<> take_tls(const Reader& r, const YAML::Node& node, WebConfig& config) {
   };
   SONDE_CHECK(r.mapping(
       node, "tls_server_config",
-      {path_key(r, "cert_file", tls.cert_file), path_key(r, "key_file", tls.key_file),
-       path_key(r, "client_ca_file", tls.client_ca_file), string_key(r, "cert", tls.cert_pem),
-       string_key(r, "key", tls.key_pem), string_key(r, "client_ca", tls.client_ca_pem),
-       version_key("min_version", tls.min_version), version_key("max_version", tls.max_version),
+      {path_key(r, "cert_file", tls.cert_file),
+       path_key(r, "key_file", tls.key_file),
+       path_key(r, "client_ca_file", tls.client_ca_file),
+       string_key(r, "cert", tls.cert_pem),
+       string_key(r, "key", tls.key_pem),
+       string_key(r, "client_ca", tls.client_ca_pem),
+       version_key("min_version", tls.min_version),
+       version_key("max_version", tls.max_version),
        {"client_auth_type", [&](const YAML::Node& n) { return take_client_auth(r, n, tls, verifies); }},
        {"client_allowed_sans",
         [&](const YAML::Node& n) -> Result<> {
@@ -203,7 +212,8 @@ Result<> take_tls(const Reader& r, const YAML::Node& node, WebConfig& config) {
           SONDE_TRY([[maybe_unused]] bool ignored, r.boolean(n, "prefer_server_cipher_suites"));
           return {};
         }}}));
-  auto one_of = [&](const std::string& file, const std::string& inline_text, const std::string& what) -> Result<> {
+  auto one_of = [&](const std::string& file, const std::string& inline_text,
+                    const std::string& what) -> Result<> {
     if (file.empty() && inline_text.empty()) {
       return fail(r.error(node, "tls_server_config: " + what + " or " + what + "_file is missing"));
     }
@@ -218,7 +228,8 @@ Result<> take_tls(const Reader& r, const YAML::Node& node, WebConfig& config) {
     return fail(r.error(node, "tls_server_config: cert and key must both be files, or both be inline"));
   }
   bool has_ca = !tls.client_ca_file.empty() || !tls.client_ca_pem.empty();
-  if (verifies && !has_ca) return fail(r.error(node, "tls_server_config: client_auth_type needs client_ca_file"));
+  if (verifies && !has_ca)
+    return fail(r.error(node, "tls_server_config: client_auth_type needs client_ca_file"));
   if (has_ca && !verifies) {
     return fail(r.error(node, "tls_server_config: client_ca_file needs a client_auth_type that verifies"));
   }
@@ -230,49 +241,55 @@ Result<> take_tls(const Reader& r, const YAML::Node& node, WebConfig& config) {
 }
 
 Result<> take_headers(const Reader& r, const YAML::Node& node, WebConfig& config) {
-  return r.entries(node, "headers", [&](const YAML::Node& at, const std::string& name, const YAML::Node& n) -> Result<> {
-    static const std::set<std::string> kAllowed = {"Content-Security-Policy", "Strict-Transport-Security",
-                                                   "X-Content-Type-Options", "X-Frame-Options", "X-XSS-Protection"};
-    if (!kAllowed.contains(name)) return fail(r.error(at, "headers: '" + name + "' cannot be set"));
-    SONDE_TRY(std::string value, r.text(n, "headers: " + name));
-    if (value.find_first_of("\r\n") != std::string::npos) return fail(r.error(n, "headers: line break in " + name));
-    config.headers.add(name, std::move(value));
-    return {};
-  });
+  return r.entries(
+      node, "headers", [&](const YAML::Node& at, const std::string& name, const YAML::Node& n) -> Result<> {
+        static const std::set<std::string> kAllowed = {"Content-Security-Policy", "Strict-Transport-Security",
+                                                       "X-Content-Type-Options", "X-Frame-Options",
+                                                       "X-XSS-Protection"};
+        if (!kAllowed.contains(name)) return fail(r.error(at, "headers: '" + name + "' cannot be set"));
+        SONDE_TRY(std::string value, r.text(n, "headers: " + name));
+        if (value.find_first_of("\r\n") != std::string::npos)
+          return fail(r.error(n, "headers: line break in " + name));
+        config.headers.add(name, std::move(value));
+        return {};
+      });
 }
 
 Result<> take_users(const Reader& r, const YAML::Node& node, WebConfig& config) {
-  return r.entries(node, "basic_auth_users",
-                   [&](const YAML::Node& at, const std::string& name, const YAML::Node& n) -> Result<> {
-                     if (name.empty() || name.find(':') != std::string::npos) {
-                       return fail(r.error(at, "basic_auth_users: a user name is not empty and has no ':'"));
-                     }
-                     SONDE_TRY(std::string hash, r.text(n, "basic_auth_users"));
-                     if (auto cost = bcrypt_cost(hash); !cost) {
-                       // The message names the user, never what stands there: it may be a password.
-                       return fail(r.error(n, "basic_auth_users: user '" + name + "': " + cost.error().message));
-                     }
-                     config.users.push_back({name, std::move(hash), {net::Role::kAdmin}});
-                     return {};
-                   });
+  return r.entries(
+      node, "basic_auth_users",
+      [&](const YAML::Node& at, const std::string& name, const YAML::Node& n) -> Result<> {
+        if (name.empty() || name.find(':') != std::string::npos) {
+          return fail(r.error(at, "basic_auth_users: a user name is not empty and has no ':'"));
+        }
+        SONDE_TRY(std::string hash, r.text(n, "basic_auth_users"));
+        if (auto cost = bcrypt_cost(hash); !cost) {
+          // The message names the user, never what stands there: it may be a password.
+          return fail(r.error(n, "basic_auth_users: user '" + name + "': " + cost.error().message));
+        }
+        config.users.push_back({name, std::move(hash), {net::Role::kAdmin}});
+        return {};
+      });
 }
 
 Result<> take_roles(const Reader& r, const YAML::Node& node, WebConfig& config) {
-  return r.entries(node, "roles", [&](const YAML::Node& at, const std::string& name, const YAML::Node& n) -> Result<> {
-    User* user = nullptr;
-    for (User& u : config.users) user = u.name == name ? &u : user;
-    if (user == nullptr) return fail(r.error(at, "roles: '" + name + "' is not in basic_auth_users"));
-    SONDE_TRY(std::vector<std::string> names, r.texts(n, "roles: " + name));
-    user->roles = {};
-    for (const std::string& role : names) {
-      auto parsed = parse_role(role);
-      if (!parsed) {
-        return fail(r.error(n, "roles: unknown role '" + role + "'; there are read, ingest, alert and admin"));
-      }
-      user->roles.add(*parsed);
-    }
-    return {};
-  });
+  return r.entries(
+      node, "roles", [&](const YAML::Node& at, const std::string& name, const YAML::Node& n) -> Result<> {
+        User* user = nullptr;
+        for (User& u : config.users) user = u.name == name ? &u : user;
+        if (user == nullptr) return fail(r.error(at, "roles: '" + name + "' is not in basic_auth_users"));
+        SONDE_TRY(std::vector<std::string> names, r.texts(n, "roles: " + name));
+        user->roles = {};
+        for (const std::string& role : names) {
+          auto parsed = parse_role(role);
+          if (!parsed) {
+            return fail(
+                r.error(n, "roles: unknown role '" + role + "'; there are read, ingest, alert and admin"));
+          }
+          user->roles.add(*parsed);
+        }
+        return {};
+      });
 }
 
 Result<> take_rate_limit(const Reader& r, const YAML::Node& node, WebConfig& config) {

@@ -18,7 +18,8 @@
 
 namespace sonde::auth {
 
-// What a user or token may do. kAdmin includes the others; kOpen needs nobody. The others include only themselves.
+// What a user or token may do. kAdmin includes the others; kOpen needs nobody. The others include only
+// themselves.
 class RoleSet {
  public:
   RoleSet() = default;
@@ -60,13 +61,15 @@ struct WebConfig {
   const User* find_user(std::string_view name) const;
 };
 
-// Relative paths in it start from the directory of `file`. Errors carry file and line; unknown keys are errors.
+// Relative paths in it start from the directory of `file`. Errors carry file and line; unknown keys are
+// errors.
 Result<WebConfig> parse_web_config(std::string_view text, const std::string& file);
 
 // The file, read again when it changes; a bad change keeps the last good one. Threads: any.
 class WebConfigFile {
  public:
-  static Result<std::unique_ptr<WebConfigFile>> open(std::string path, const FileSystem& fs, const Clock& clock);
+  static Result<std::unique_ptr<WebConfigFile>> open(std::string path, const FileSystem& fs,
+                                                     const Clock& clock);
   // Looks at the file at most once a second.
   std::shared_ptr<const WebConfig> current();
   // Why the latest change was not taken; nullopt when it was.

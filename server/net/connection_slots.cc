@@ -14,7 +14,8 @@ std::unique_ptr<ConnectionSlot> ConnectionSlots::take(const std::string& ip, boo
       auto it = per_ip_.find(ip);
       if (it != per_ip_.end() && it->second >= limits_.connections_per_ip_max) return nullptr;
     }
-    size_t normal_max = limits_.connections_max - std::min(limits_.connections_max, limits_.connections_reserved);
+    size_t normal_max =
+        limits_.connections_max - std::min(limits_.connections_max, limits_.connections_reserved);
     if (normal_ >= normal_max && reserved_ >= limits_.connections_reserved) {
       victim = choose_victim();
       if (!victim) return nullptr;

@@ -1,7 +1,7 @@
 // Who may hold a connection: the caps of a server, and whom to put out when a new peer finds them reached.
 //
-// Peers that have sent nothing worth an answer are put out first, oldest first. So a flood of half-open connections
-// displaces itself, and whoever sends a request at once is served.
+// Peers that have sent nothing worth an answer are put out first, oldest first. So a flood of half-open
+// connections displaces itself, and whoever sends a request at once is served.
 #pragma once
 
 #include <atomic>
@@ -29,8 +29,8 @@ class ConnectionSlot;
 class ConnectionSlots : public std::enable_shared_from_this<ConnectionSlots> {
  public:
   explicit ConnectionSlots(SlotLimits limits) : limits_(limits) {}
-  // Null when the peer must be refused. `put_out` is called, from any thread and at most once, when the connection
-  // has to make room; it must hand over to the connection's own thread.
+  // Null when the peer must be refused. `put_out` is called, from any thread and at most once, when the
+  // connection has to make room; it must hand over to the connection's own thread.
   std::unique_ptr<ConnectionSlot> take(const std::string& ip, bool loopback, std::function<void()> put_out);
   // Puts out one connection, when one can be. For when the process runs out of file descriptors.
   bool make_room();
@@ -74,7 +74,8 @@ class ConnectionSlot {
 
  private:
   friend class ConnectionSlots;
-  ConnectionSlot(std::shared_ptr<ConnectionSlots> slots, ConnectionSlots::Entries::iterator it, bool reserved_only)
+  ConnectionSlot(std::shared_ptr<ConnectionSlots> slots, ConnectionSlots::Entries::iterator it,
+                 bool reserved_only)
       : slots_(std::move(slots)), it_(it), reserved_only_(reserved_only) {}
   void set(ConnectionSlots::State state) {
     if (state == state_) return;

@@ -134,7 +134,8 @@ Result<std::string> decode_all(Coding coding, std::string_view in, uint64_t byte
     out.append(reinterpret_cast<const char*>(chunk.data()), step.produced);
     if (step.consumed == 0 && step.produced == 0) break;
   }
-  if (!decoder->complete() || !in.empty()) return fail(ErrorCode::kInvalid, "compressed body: ends too early");
+  if (!decoder->complete() || !in.empty())
+    return fail(ErrorCode::kInvalid, "compressed body: ends too early");
   return out;
 }
 

@@ -1,8 +1,8 @@
 // One request and its answer, between a connection's I/O thread and the handler's thread.
 //
-// The session pushes raw body bytes in and takes the answer out; the handler reads the body (decoded on its own
-// thread) and writes. Both directions are bounded: the session stops reading from the peer when kBodyWindow
-// bytes wait, the handler blocks when kAnswerWindow bytes wait.
+// The session pushes raw body bytes in and takes the answer out; the handler reads the body (decoded on its
+// own thread) and writes. Both directions are bounded: the session stops reading from the peer when
+// kBodyWindow bytes wait, the handler blocks when kAnswerWindow bytes wait.
 #pragma once
 
 #include <atomic>
@@ -43,7 +43,8 @@ struct ServerCore {
 struct SessionHost {
   std::shared_ptr<ServerCore> core;
   std::shared_ptr<EventLoop> loop;
-  std::function<void()> wake;  // runs the session's on_wake(), then moves bytes; safe after the connection's end
+  std::function<void()>
+      wake;  // runs the session's on_wake(), then moves bytes; safe after the connection's end
   std::string peer;
   bool tls = false;
   bool reserved_only = false;  // beyond the normal number of connections: health and the like only

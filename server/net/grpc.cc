@@ -9,7 +9,7 @@
 namespace sonde::net {
 namespace {
 
-constexpr size_t kPrefixBytes = 5;      // one flag, four of length
+constexpr size_t kPrefixBytes = 5;       // one flag, four of length
 constexpr size_t kStatusTextMax = 1024;  // trailers are bounded at the peer
 
 // Holds the answer until somebody responds; says INTERNAL when nobody does.
@@ -26,7 +26,8 @@ class Call {
     if (reply.status == GrpcStatus::kOk) (void)writer_->write(encode_grpc_message(reply.message));
     writer_->trailer("grpc-status", std::to_string(static_cast<int>(reply.status)));
     if (!reply.status_text.empty()) {
-      writer_->trailer("grpc-message", encode_grpc_text(std::string_view(reply.status_text).substr(0, kStatusTextMax)));
+      writer_->trailer("grpc-message",
+                       encode_grpc_text(std::string_view(reply.status_text).substr(0, kStatusTextMax)));
     }
     if (reply.retry_after_ms >= 0) {
       writer_->trailer("grpc-retry-pushback-ms", std::to_string(reply.retry_after_ms));
@@ -71,7 +72,8 @@ GrpcStatus grpc_status_of(ErrorCode code) {
   return GrpcStatus::kInternal;
 }
 
-Result<std::string> decode_grpc_message(std::string_view body, std::string_view encoding, uint64_t bytes_max) {
+Result<std::string> decode_grpc_message(std::string_view body, std::string_view encoding,
+                                        uint64_t bytes_max) {
   if (body.size() < kPrefixBytes) return fail(ErrorCode::kInvalid, "gRPC message: shorter than its prefix");
   auto byte = [&](size_t i) { return static_cast<uint32_t>(static_cast<unsigned char>(body[i])); };
   uint32_t flag = byte(0);
@@ -82,12 +84,13 @@ Result<std::string> decode_grpc_message(std::string_view body, std::string_view 
   }
   body.remove_prefix(kPrefixBytes);
   if (body.size() != size) {
-    return fail(ErrorCode::kInvalid, "gRPC message: " + std::to_string(body.size()) + " bytes where the prefix says " +
-                                         std::to_string(size));
+    return fail(ErrorCode::kInvalid, "gRPC message: " + std::to_string(body.size()) +
+                                         " bytes where the prefix says " + std::to_string(size));
   }
   if (flag == 0) return std::string(body);
   if (equals_ignoring_case(encoding, "gzip")) return decode_all(Coding::kGzip, body, bytes_max);
-  return fail(ErrorCode::kUnsupported, "gRPC message: encoding '" + std::string(encoding) + "' is not supported");
+  return fail(ErrorCode::kUnsupported,
+              "gRPC message: encoding '" + std::string(encoding) + "' is not supported");
 }
 
 std::string encode_grpc_message(std::string_view message) {

@@ -46,16 +46,16 @@ struct GrpcReply {
 // INTERNAL.
 using GrpcRespond = std::function<void(GrpcReply)>;
 
-// Gets the one request message, decompressed. `request` is only valid during the call; `respond` may be kept, which
-// is how answers wait for a group commit.
+// Gets the one request message, decompressed. `request` is only valid during the call; `respond` may be kept,
+// which is how answers wait for a group commit.
 using GrpcMethod = std::function<void(Request& request, std::string message, GrpcRespond respond)>;
 
 struct GrpcOptions {
   uint64_t message_bytes_max = 64 << 20;  // decompressed; a larger one is RESOURCE_EXHAUSTED
 };
 
-// A handler for Router::add("POST", "/package.Service/Method", …). Give its route a body_bytes_max of at least
-// message_bytes_max + 5.
+// A handler for Router::add("POST", "/package.Service/Method", …). Give its route a body_bytes_max of at
+// least message_bytes_max + 5.
 Handler grpc_handler(GrpcMethod method, GrpcOptions options = {});
 
 // The message of a body that holds exactly one frame. `encoding` is the grpc-encoding header's value.

@@ -134,8 +134,9 @@ class Router {
     std::string allow;             // for the Allow header
     std::vector<std::pair<std::string, std::string>> path_params;
   };
-  // `path` is as on the wire: it is cut at its slashes before its pieces are percent-decoded, so that "%2F" may
-  // stand in a parameter. Where several patterns fit, literal segments win over parameters, and those over rest.
+  // `path` is as on the wire: it is cut at its slashes before its pieces are percent-decoded, so that "%2F"
+  // may stand in a parameter. Where several patterns fit, literal segments win over parameters, and those
+  // over rest.
   Match match(std::string_view method, std::string_view path) const;
   const std::vector<Route>& routes() const { return routes_; }
 

@@ -41,8 +41,8 @@ struct Http1Parser::State {
     size_t line = block.find("\r\n");
     if (line > limits.request_line_bytes_max) {
       limit_status = 414;
-      return fail(ErrorCode::kLimit, "request line: longer than " +
-                                         std::to_string(limits.request_line_bytes_max) + " bytes");
+      return fail(ErrorCode::kLimit,
+                  "request line: longer than " + std::to_string(limits.request_line_bytes_max) + " bytes");
     }
     size_t count = 0;
     for (size_t i = block.find('\n'); i != std::string_view::npos; i = block.find('\n', i + 1)) {
@@ -156,7 +156,8 @@ Result<bool> Http1Parser::read_head(std::string_view& in) {
     return total;
   });
   bool done = s.with([](auto& p) { return p.is_header_done(); });
-  if (ec || !done) return fail(ErrorCode::kInvalid, "malformed header: " + (ec ? ec.message() : "incomplete"));
+  if (ec || !done)
+    return fail(ErrorCode::kInvalid, "malformed header: " + (ec ? ec.message() : "incomplete"));
   in.remove_prefix(used);
   if (s.kind == kRequest) {
     auto& p = std::get<RequestParser>(s.parser);

@@ -24,7 +24,7 @@ struct Http1Limits {
 struct Http1Head {
   std::string method;  // requests
   std::string target;
-  int status = 0;        // responses
+  int status = 0;         // responses
   int minor_version = 1;  // of HTTP/1.x
   Headers headers;
   bool keep_alive = false;

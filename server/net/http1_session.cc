@@ -163,7 +163,8 @@ class Http1Session final : public Session {
 
     Http1Head& head = parser_->head();
     size_t hosts = 0;
-    for (const auto& field : head.headers.fields()) hosts += equals_ignoring_case(field.first, "Host") ? 1 : 0;
+    for (const auto& field : head.headers.fields())
+      hosts += equals_ignoring_case(field.first, "Host") ? 1 : 0;
     if (hosts > 1 || (hosts == 0 && head.minor_version > 0)) {
       host_.core->bad_requests++;
       answer_and_close(400, "request: needs exactly one Host\n");
@@ -177,8 +178,8 @@ class Http1Session final : public Session {
     body_error_ = false;
     head_sent_ = false;
     last_tick_ = host_.core->clock.monotonic();
-    exchange_ = Exchange::start(
-        host_, {std::move(head.method), std::move(head.target), std::move(head.headers), head.content_length});
+    exchange_ = Exchange::start(host_, {std::move(head.method), std::move(head.target),
+                                        std::move(head.headers), head.content_length});
     if (expects && !parser_->complete() && input_.empty() && exchange_->take_head() == nullptr) {
       output_ += "HTTP/1.1 100 Continue\r\n\r\n";
     }

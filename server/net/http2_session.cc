@@ -1,9 +1,10 @@
 // HTTP/2 on one connection (RFC 9113) over nghttp2.
 //
-// Flow control follows the handlers: bytes count as consumed when a handler has read them, so an unread body
-// holds at most kBodyWindow, and a connection at most kConnectionWindow. Bounds against abuse: streams, resets in
-// ten seconds (CVE-2023-44487), size and time of a header block (CONTINUATION floods, CVE-2024-27316), and
-// nghttp2's own on queued acknowledgements.
+// A stream's flow control follows its handler: bytes count as consumed when the handler has read them, so an
+// unread body holds at most kBodyWindow, and a connection kStreamsMax of those. The connection's own window
+// does not: bodies that wait for a handler would keep the rest of those from coming that have one. Bounds
+// against abuse: streams, resets in ten seconds (CVE-2023-44487), size and time of a header block
+// (CONTINUATION floods, CVE-2024-27316), and nghttp2's own on queued acknowledgements.
 #include <nghttp2/nghttp2.h>
 
 #include <algorithm>
@@ -59,7 +60,8 @@ class Http2Session final : public Session {
           return 0;
         });
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(
-        callbacks, [](nghttp2_session*, uint8_t, int32_t stream_id, const uint8_t* data, size_t size, void* self) {
+        callbacks,
+        [](nghttp2_session*, uint8_t, int32_t stream_id, const uint8_t* data, size_t size, void* self) {
           static_cast<Http2Session*>(self)->on_body(stream_id, view(data, size));
           return 0;
         });
@@ -96,7 +98,8 @@ class Http2Session final : public Session {
   void on_data(std::string_view bytes) override {
     if (closed_) return;
     if (in_header_block_) header_block_bytes_ += bytes.size();
-    auto rc = nghttp2_session_mem_recv(session_, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
+    auto rc =
+        nghttp2_session_mem_recv(session_, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
     if (rc < 0) {
       host_.core->bad_requests++;
       // nghttp2 has queued a GOAWAY for errors of the protocol; a bad preface or flooding gets none.
@@ -107,12 +110,6 @@ class Http2Session final : public Session {
     if (in_header_block_ && header_block_bytes_ > 4 * host_.core->limits.header_bytes_max) {
       host_.core->bad_requests++;
       terminate(NGHTTP2_ENHANCE_YOUR_CALM);
-    }
-    if (unread() > kConnectionWindow / 2) {
-      // Streams that wait for the rest of their bodies could fill the connection's window for good.
-      for (auto& [id, s] : streams_) {
-        if (s.exchange) s.exchange->dispatch();
-      }
     }
   }
 
@@ -146,10 +143,9 @@ class Http2Session final : public Session {
       }
       return;
     }
-    bool window_open = unread() < kConnectionWindow / 2;
     for (auto& [id, s] : streams_) {
       if (!s.exchange) continue;
-      bool waits = window_open && !s.remote_ended && s.exchange->body_waiting() < kBodyWindow;
+      bool waits = !s.remote_ended && s.exchange->body_waiting() < kBodyWindow;
       if (waits && !s.body_error && !s.pace.wait(elapsed)) {
         host_.core->timed_out++;
         s.body_error = true;
@@ -254,7 +250,8 @@ class Http2Session final : public Session {
     } else if (name == "cookie" && s.head.headers.has("cookie")) {
       s.head.headers.set("cookie", std::string(s.head.headers.get("cookie")) + "; " + std::string(value));
     } else {
-      if (name == "content-length") s.head.content_length = std::strtoull(std::string(value).c_str(), nullptr, 10);
+      if (name == "content-length")
+        s.head.content_length = std::strtoull(std::string(value).c_str(), nullptr, 10);
       if (name == "expect") s.expects_continue = equals_ignoring_case(value, "100-continue");
       s.head.headers.add(std::string(name), std::string(value));
     }
@@ -299,11 +296,9 @@ class Http2Session final : public Session {
   }
 
   void on_body(int32_t id, std::string_view bytes) {
+    nghttp2_session_consume_connection(session_, bytes.size());
     auto it = streams_.find(id);
-    if (it == streams_.end() || !it->second.exchange) {
-      nghttp2_session_consume_connection(session_, bytes.size());
-      return;
-    }
+    if (it == streams_.end() || !it->second.exchange) return;
     Stream& s = it->second;
     s.pace.add(bytes.size());
     s.exchange->push_body(bytes);
@@ -317,9 +312,6 @@ class Http2Session final : public Session {
       bool whole = exchange->drained();
       exchange->abort({ErrorCode::kCancelled, "the peer reset the request", {}, 0, 0});
       exchange->finished();
-      // What the handler did not read must not stay charged to the connection's window; after abort() all of
-      // it counts as taken.
-      if (size_t n = exchange->take_consumed(); n > 0) nghttp2_session_consume_connection(session_, n);
       if (!whole && exchange->dispatched()) orphans_.push_back(exchange);
     }
     streams_.erase(it);
@@ -341,7 +333,7 @@ class Http2Session final : public Session {
   // Moves what an exchange has to nghttp2.
   void serve(int32_t id, Stream& s) {
     if (!s.exchange) return;
-    if (size_t n = s.exchange->take_consumed(); n > 0) nghttp2_session_consume(session_, id, n);
+    if (size_t n = s.exchange->take_consumed(); n > 0) nghttp2_session_consume_stream(session_, id, n);
     if (s.local_ended) return;
     if (s.exchange->broken()) {
       s.local_ended = true;
@@ -373,8 +365,8 @@ class Http2Session final : public Session {
     bool empty = head.bodiless || (s.exchange->drained() && !trailers);
     nghttp2_data_provider provider{};
     provider.source.ptr = this;
-    provider.read_callback = [](nghttp2_session*, int32_t stream_id, uint8_t* out, size_t size, uint32_t* flags,
-                                nghttp2_data_source* source, void*) {
+    provider.read_callback = [](nghttp2_session*, int32_t stream_id, uint8_t* out, size_t size,
+                                uint32_t* flags, nghttp2_data_source* source, void*) {
       return static_cast<Http2Session*>(source->ptr)->read_answer(stream_id, out, size, *flags);
     };
     nghttp2_submit_response(session_, id, nvs.data(), nvs.size(), empty ? nullptr : &provider);
@@ -414,8 +406,6 @@ class Http2Session final : public Session {
     terminating_ = true;
     nghttp2_session_terminate_session(session_, code);
   }
-
-  int64_t unread() const { return nghttp2_session_get_effective_recv_data_length(session_); }
 
   static nghttp2_nv field(std::string_view name, std::string_view value) {
     // nghttp2 copies both; its interface predates const.

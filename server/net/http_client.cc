@@ -54,8 +54,8 @@ struct Link {
 
 using Addresses = std::vector<tcp::endpoint>;
 
-// Looks names up on threads of its own, because getaddrinfo cannot be cancelled: a lookup that hangs keeps its thread
-// and nothing else. Threads: any.
+// Looks names up on threads of its own, because getaddrinfo cannot be cancelled: a lookup that hangs keeps
+// its thread and nothing else. Threads: any.
 class NameLookup : public std::enable_shared_from_this<NameLookup> {
  public:
   using Done = std::function<void(Result<Addresses>)>;
@@ -155,8 +155,12 @@ class Fetch : public std::enable_shared_from_this<Fetch> {
   void on_response();
   void broke(Error error);
   void end(Result<ClientResponse> result);
-  std::string context() const { return method_ + " " + (url_.https ? "https://" : "http://") + url_.authority(); }
-  Error error(ErrorCode code, const std::string& what) const { return {code, context() + ": " + what, {}, 0, 0}; }
+  std::string context() const {
+    return method_ + " " + (url_.https ? "https://" : "http://") + url_.authority();
+  }
+  Error error(ErrorCode code, const std::string& what) const {
+    return {code, context() + ": " + what, {}, 0, 0};
+  }
 
   ClientImpl& client_;
   ClientRequest request_;
@@ -273,7 +277,8 @@ class ClientImpl final : public HttpClient {
   }
 
   Result<TlsContext> tls_context(const TlsClientOptions& o) {
-    std::string key = o.ca_file + "\n" + o.cert_file + "\n" + o.key_file + (o.insecure_skip_verify ? "\ni" : "\n") +
+    std::string key = o.ca_file + "\n" + o.cert_file + "\n" + o.key_file +
+                      (o.insecure_skip_verify ? "\ni" : "\n") +
                       files_stamp({o.ca_file, o.cert_file, o.key_file});
     if (auto it = contexts_.find(key); it != contexts_.end()) return it->second;
     SONDE_TRY(TlsContext context, make_client_context(o));
@@ -314,13 +319,15 @@ void Fetch::start() {
     if (c < 'A' || c > 'Z') return end(fail(ErrorCode::kInvalid, "HTTP method: must be upper-case letters"));
   }
   for (const auto& [name, value] : request_.headers.fields()) {
-    if (!valid_field(name, value)) return end(fail(ErrorCode::kInvalid, "header field '" + name + "': bad character"));
+    if (!valid_field(name, value))
+      return end(fail(ErrorCode::kInvalid, "header field '" + name + "': bad character"));
   }
   timer_.expires_after(std::chrono::nanoseconds(std::max<int64_t>(request_.timeout.ns, 0)));
   timer_.async_wait([self = shared_from_this()](error_code ec) {
     if (ec) return;
-    self->end(fail(self->error(ErrorCode::kTimeout, "timed out in " + self->phase_ + " after " +
-                                                        std::to_string(self->request_.timeout.ms()) + " ms")));
+    self->end(
+        fail(self->error(ErrorCode::kTimeout, "timed out in " + self->phase_ + " after " +
+                                                  std::to_string(self->request_.timeout.ms()) + " ms")));
   });
   attempt(false);
 }
@@ -378,7 +385,8 @@ void Fetch::connect(size_t index) {
   link_->socket.close(ec);
   // No address may use up the time that the following ones need.
   int64_t left = (begun_ + request_.timeout - client_.clock_.monotonic()).ns;
-  connect_timer_.expires_after(std::chrono::nanoseconds(left / static_cast<int64_t>(addresses_.size() - index)));
+  connect_timer_.expires_after(
+      std::chrono::nanoseconds(left / static_cast<int64_t>(addresses_.size() - index)));
   connect_timer_.async_wait([weak = weak_from_this(), index](error_code cancelled) {
     auto self = weak.lock();
     if (cancelled || !self || self->ended_ || index + 1 >= self->addresses_.size()) return;
@@ -443,33 +451,35 @@ void Fetch::send_request() {
 void Fetch::write() {
   if (writing_ || !link_ || written_ == output_.size()) return;
   writing_ = true;
-  link_->socket.async_write_some(asio::buffer(output_.data() + written_, output_.size() - written_),
-                                 [self = shared_from_this(), generation = generation_](error_code ec, size_t n) {
-                                   if (self->ended_ || self->generation_ != generation || !self->link_) return;
-                                   self->writing_ = false;
-                                   // A server may answer and close before it has read everything: keep reading.
-                                   if (ec) return;
-                                   self->written_ += n;
-                                   if (self->written_ == self->output_.size()) {
-                                     self->output_.clear();
-                                     self->written_ = 0;
-                                     self->phase_ = "waiting for the response";
-                                   }
-                                   self->write();
-                                 });
+  link_->socket.async_write_some(
+      asio::buffer(output_.data() + written_, output_.size() - written_),
+      [self = shared_from_this(), generation = generation_](error_code ec, size_t n) {
+        if (self->ended_ || self->generation_ != generation || !self->link_) return;
+        self->writing_ = false;
+        // A server may answer and close before it has read everything: keep reading.
+        if (ec) return;
+        self->written_ += n;
+        if (self->written_ == self->output_.size()) {
+          self->output_.clear();
+          self->written_ = 0;
+          self->phase_ = "waiting for the response";
+        }
+        self->write();
+      });
 }
 
 void Fetch::read() {
-  link_->socket.async_wait(tcp::socket::wait_read, [self = shared_from_this(), generation = generation_](error_code ec) {
-    if (self->ended_ || self->generation_ != generation || !self->link_) return;
-    std::vector<char>& buffer = self->client_.io_->read_buffer;
-    size_t n = ec ? 0 : self->link_->socket.read_some(asio::buffer(buffer), ec);
-    if (ec == asio::error::would_block || ec == asio::error::interrupted) return self->read();
-    if (ec == asio::error::eof) return self->on_end();
-    if (ec) return self->broke(self->error(ErrorCode::kUnavailable, "read: " + ec.message()));
-    self->on_bytes({buffer.data(), n});
-    if (!self->ended_ && self->generation_ == generation && self->link_) self->read();
-  });
+  link_->socket.async_wait(
+      tcp::socket::wait_read, [self = shared_from_this(), generation = generation_](error_code ec) {
+        if (self->ended_ || self->generation_ != generation || !self->link_) return;
+        std::vector<char>& buffer = self->client_.io_->read_buffer;
+        size_t n = ec ? 0 : self->link_->socket.read_some(asio::buffer(buffer), ec);
+        if (ec == asio::error::would_block || ec == asio::error::interrupted) return self->read();
+        if (ec == asio::error::eof) return self->on_end();
+        if (ec) return self->broke(self->error(ErrorCode::kUnavailable, "read: " + ec.message()));
+        self->on_bytes({buffer.data(), n});
+        if (!self->ended_ && self->generation_ == generation && self->link_) self->read();
+      });
 }
 
 void Fetch::on_bytes(std::string_view bytes) {
@@ -501,7 +511,8 @@ void Fetch::consume() {
     std::string_view in = input_;
     if (!head_done_) {
       Result<bool> got = parser_->read_head(in);
-      if (!got) return end(fail(error(ErrorCode::kInvalid, "not a valid HTTP response: " + got.error().message)));
+      if (!got)
+        return end(fail(error(ErrorCode::kInvalid, "not a valid HTTP response: " + got.error().message)));
       if (!*got) return;
       input_.erase(0, input_.size() - in.size());
       in = input_;
@@ -518,12 +529,14 @@ void Fetch::consume() {
       response_.status = head.status;
       response_.headers = head.headers;
       std::optional<Coding> coding = coding_of(head.headers.get("Content-Encoding"));
-      if (!coding) return end(fail(error(ErrorCode::kUnsupported, "response has an unknown Content-Encoding")));
+      if (!coding)
+        return end(fail(error(ErrorCode::kUnsupported, "response has an unknown Content-Encoding")));
       if (!parser_->complete()) decoder_ = make_decoder(*coding);
       if (*coding == Coding::kIdentity && head.content_length && method_ != "HEAD" &&
           *head.content_length > request_.response_bytes_max) {
-        return end(fail(error(ErrorCode::kLimit, "response: larger than " +
-                                                     std::to_string(request_.response_bytes_max) + " bytes")));
+        return end(
+            fail(error(ErrorCode::kLimit,
+                       "response: larger than " + std::to_string(request_.response_bytes_max) + " bytes")));
       }
     }
     raw_.clear();
@@ -534,7 +547,8 @@ void Fetch::consume() {
     if (Result<> taken = take_body(raw_); !taken) return end(fail(taken.error()));
     if (parser_->complete()) return on_response();
     if (used == 0 || input_.empty()) {
-      if (input_.size() > kInputMax) return end(fail(error(ErrorCode::kInvalid, "response: malformed chunk")));
+      if (input_.size() > kInputMax)
+        return end(fail(error(ErrorCode::kInvalid, "response: malformed chunk")));
       return;
     }
   }
@@ -588,14 +602,17 @@ void Fetch::on_response() {
   std::string location(response_.headers.get("Location"));
   if (!redirect || location.empty() || request_.redirects_max <= 0) return end(std::move(response_));
   if (++redirects_ > request_.redirects_max) {
-    return end(fail(error(ErrorCode::kLimit, "more than " + std::to_string(request_.redirects_max) + " redirects")));
+    return end(
+        fail(error(ErrorCode::kLimit, "more than " + std::to_string(request_.redirects_max) + " redirects")));
   }
   auto next = resolve_location(url_, location);
   if (!next) return end(fail(error(ErrorCode::kInvalid, "bad redirect: " + next.error().message)));
   // The standard ports of http and https belong to one host; any other change of origin is another host.
-  bool upgrade = !url_.https && next->https && url_.host == next->host && url_.port == 80 && next->port == 443;
+  bool upgrade =
+      !url_.https && next->https && url_.host == next->host && url_.port == 80 && next->port == 443;
   if (!url_.same_origin(*next) && !upgrade) {
-    return end(fail(error(ErrorCode::kInvalid, "redirect to another host (" + next->authority() + ") refused")));
+    return end(
+        fail(error(ErrorCode::kInvalid, "redirect to another host (" + next->authority() + ") refused")));
   }
   std::string userinfo = url_.userinfo;
   url_ = *std::move(next);
@@ -607,8 +624,8 @@ void Fetch::on_response() {
   attempt(false);
 }
 
-// The connection failed. One that was kept from an earlier request may just have been closed by the peer: what is
-// safe to repeat is tried once on a new one.
+// The connection failed. One that was kept from an earlier request may just have been closed by the peer:
+// what is safe to repeat is tried once on a new one.
 void Fetch::broke(Error error) {
   bool repeatable = method_ == "GET" || method_ == "HEAD";
   if (reused_ && !got_bytes_ && repeatable) {

@@ -54,8 +54,9 @@ struct HttpClientOptions {
   size_t lookups_max = 32;  // name lookups under way at once
 };
 
-// HTTP/1.1 on one I/O thread of its own. Follows redirects within the origin, or from http to https of the same
-// host on the standard ports; any other is an error. The destructor ends what is under way with kCancelled.
+// HTTP/1.1 on one I/O thread of its own. Follows redirects within the origin, or from http to https of the
+// same host on the standard ports; any other is an error. The destructor ends what is under way with
+// kCancelled.
 std::unique_ptr<HttpClient> make_http_client(Clock& clock, HttpClientOptions options = {});
 
 }  // namespace sonde::net

@@ -74,7 +74,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
       core_->timed_out++;
       return close({ErrorCode::kTimeout, "nothing arrived in time", {}, 0, 0});
     }
-    if (lingering_ && now - lingering_since_ > kLinger) return close({ErrorCode::kCancelled, "closed", {}, 0, 0});
+    if (lingering_ && now - lingering_since_ > kLinger)
+      return close({ErrorCode::kCancelled, "closed", {}, 0, 0});
     bool stuck = writing_ && now - write_progress_ > core_->limits.write_timeout;
     if (finishing_ && now - finishing_since_ > core_->limits.write_timeout) stuck = true;
     if (stuck) {
@@ -160,8 +161,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     note_state();
     writing_ = true;
     write_progress_ = core_->clock.monotonic();
-    socket_.async_write_some(asio::buffer(output_.data() + written_, output_.size() - written_),
-                             [self = shared_from_this()](error_code ec, size_t n) { self->on_written(ec, n); });
+    socket_.async_write_some(
+        asio::buffer(output_.data() + written_, output_.size() - written_),
+        [self = shared_from_this()](error_code ec, size_t n) { self->on_written(ec, n); });
     if (!reading_ && wants_data()) read();
   }
 
@@ -191,7 +193,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     if (ec == asio::error::would_block || ec == asio::error::interrupted) return pump();
     if (ec == asio::error::eof) {
       peer_ended_ = true;
-      if (lingering_ || !session_) return close({ErrorCode::kCancelled, "the peer closed the connection", {}, 0, 0});
+      if (lingering_ || !session_)
+        return close({ErrorCode::kCancelled, "the peer closed the connection", {}, 0, 0});
       session_->on_end();
       return pump();
     }
@@ -245,8 +248,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     session_->on_data(first);
   }
 
-  // Everything is sent. Closing at once would reset the connection if the peer still sends, and the reset could
-  // overtake our answer; so only our side is closed, and what comes is thrown away for a while.
+  // Everything is sent. Closing at once would reset the connection if the peer still sends, and the reset
+  // could overtake our answer; so only our side is closed, and what comes is thrown away for a while.
   void linger() {
     lingering_ = true;
     lingering_since_ = core_->clock.monotonic();
@@ -346,8 +349,9 @@ class ServerImpl final : public Server {
     slots_ = std::make_shared<ConnectionSlots>(
         SlotLimits{limits.connections_max, limits.connections_reserved, limits.connections_per_ip_max});
     for (size_t i = 0; i < std::max<size_t>(io_threads, 1); i++) loops_.push_back(std::make_unique<Loop>());
-    int64_t shortest = std::min({limits.header_timeout.ms(), limits.body_grace.ms(), limits.write_timeout.ms(),
-                                 limits.request_timeout.ms(), limits.idle_timeout.ms()});
+    int64_t shortest =
+        std::min({limits.header_timeout.ms(), limits.body_grace.ms(), limits.write_timeout.ms(),
+                  limits.request_timeout.ms(), limits.idle_timeout.ms()});
     tick_ = std::chrono::milliseconds(std::clamp<int64_t>(shortest / 5, 5, 100));
   }
   ~ServerImpl() override { stop({0}); }
@@ -442,22 +446,23 @@ class ServerImpl final : public Server {
 
   void accept(Listener& listener) {
     Loop& loop = *loops_[next_loop_++ % loops_.size()];
-    listener.acceptor.async_accept(loop.io->context, [this, &listener, &loop](error_code ec, tcp::socket socket) {
-      if (!accepting_ || ec == asio::error::operation_aborted) return;
-      if (!ec) {
-        accepted(listener, loop, std::move(socket));
-        return accept(listener);
-      }
-      bool out_of_files = ec == asio::error::no_descriptors || ec.value() == ENFILE;
-      if (out_of_files) refuse_with_spare(listener);
-      bool transient = ec == asio::error::connection_aborted || ec.value() == EPROTO;
-      if (transient) return accept(listener);
-      // Without a pause the same error would come back at once, for ever.
-      listener.pause.expires_after(kAcceptPause);
-      listener.pause.async_wait([this, &listener](error_code cancelled) {
-        if (!cancelled && accepting_) accept(listener);
-      });
-    });
+    listener.acceptor.async_accept(
+        loop.io->context, [this, &listener, &loop](error_code ec, tcp::socket socket) {
+          if (!accepting_ || ec == asio::error::operation_aborted) return;
+          if (!ec) {
+            accepted(listener, loop, std::move(socket));
+            return accept(listener);
+          }
+          bool out_of_files = ec == asio::error::no_descriptors || ec.value() == ENFILE;
+          if (out_of_files) refuse_with_spare(listener);
+          bool transient = ec == asio::error::connection_aborted || ec.value() == EPROTO;
+          if (transient) return accept(listener);
+          // Without a pause the same error would come back at once, for ever.
+          listener.pause.expires_after(kAcceptPause);
+          listener.pause.async_wait([this, &listener](error_code cancelled) {
+            if (!cancelled && accepting_) accept(listener);
+          });
+        });
   }
 
   // No descriptor is left: use the one kept for this to turn the peer away, and make room for the next.
@@ -495,7 +500,8 @@ class ServerImpl final : public Server {
       core_->refused_connections++;
       return;  // closes
     }
-    std::string peer = (ip.find(':') == std::string::npos ? ip : "[" + ip + "]") + ":" + std::to_string(remote.port());
+    std::string peer =
+        (ip.find(':') == std::string::npos ? ip : "[" + ip + "]") + ":" + std::to_string(remote.port());
     TlsContext tls = listener.tls ? listener.tls->get() : nullptr;
     auto begin = [&loop, connection, peer = std::move(peer), tls = std::move(tls),
                   slot = std::make_shared<std::unique_ptr<ConnectionSlot>>(std::move(slot))]() mutable {

@@ -44,8 +44,8 @@ struct ServerLimits {
   size_t header_count_max = 100;
   Duration header_timeout = Duration::seconds(10);
   Duration idle_timeout = Duration::minutes(2);
-  uint64_t body_bytes_per_second_min = 1024;  // slower bodies are cut off
-  Duration body_grace = Duration::seconds(5);  // how long a body may fall behind that rate
+  uint64_t body_bytes_per_second_min = 1024;       // slower bodies are cut off
+  Duration body_grace = Duration::seconds(5);      // how long a body may fall behind that rate
   Duration write_timeout = Duration::seconds(30);  // a reader that takes nothing for this long is cut off
   Duration request_timeout = Duration::minutes(5);
 };

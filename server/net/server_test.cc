@@ -51,8 +51,8 @@ std::string get(const std::string& path, const std::string& more = {}) {
   return "GET " + path + " HTTP/1.1\r\nHost: a\r\n" + more + "\r\n";
 }
 std::string post(const std::string& path, const std::string& body, const std::string& more = {}) {
-  return "POST " + path + " HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" + more +
-         "\r\n" + body;
+  return "POST " + path + " HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" +
+         more + "\r\n" + body;
 }
 std::string body_of(const std::string& answer) { return answer.substr(answer.find("\r\n\r\n") + 4); }
 
@@ -86,10 +86,12 @@ TEST_CASE("server: pipelined requests are answered in order") {
   std::string all;
   for (int i = 0; i < 20; i++) all += i % 2 == 0 ? post("/echo", "body" + std::to_string(i)) : get("/hello");
   peer.send(all);
-  for (int i = 0; i < 20; i++) CHECK(body_of(peer.answer()) == (i % 2 == 0 ? "body" + std::to_string(i) : "hello"s));
+  for (int i = 0; i < 20; i++)
+    CHECK(body_of(peer.answer()) == (i % 2 == 0 ? "body" + std::to_string(i) : "hello"s));
 }
 
-TEST_CASE("server: a body of unknown length is chunked, and HTTP/1.0 gets it until the end of the connection") {
+TEST_CASE(
+    "server: a body of unknown length is chunked, and HTTP/1.0 gets it until the end of the connection") {
   Router router = make_router();
   TestServer s(router);
   TestPeer peer(s.port);
@@ -121,7 +123,8 @@ TEST_CASE("server: HEAD has the length and no body, 204 has neither") {
   CHECK(empty.find("Content-Length") == std::string::npos);
 }
 
-TEST_CASE("server: unknown paths are 404, wrong methods 405 with Allow, encoded slashes stay in a parameter") {
+TEST_CASE(
+    "server: unknown paths are 404, wrong methods 405 with Allow, encoded slashes stay in a parameter") {
   Router router = make_router();
   TestServer s(router);
   TestPeer peer(s.port);
@@ -157,7 +160,9 @@ TEST_CASE("server: chunked, gzip, deflate and zstd bodies arrive decoded, snappy
   std::string zstd(ZSTD_compressBound(text.size()), '\0');
   zstd.resize(ZSTD_compress(zstd.data(), zstd.size(), text.data(), text.size(), 3));
   TestPeer peer(s.port);
-  peer.send("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4;x=y\r\ndefg\r\n0\r\n\r\n");
+  peer.send(
+      "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
+      "chunked\r\n\r\n3\r\nabc\r\n4;x=y\r\ndefg\r\n0\r\n\r\n");
   CHECK(body_of(peer.answer()) == "abcdefg");
   peer.send(post("/echo", gzip, "Content-Encoding: gzip\r\n"));
   CHECK(body_of(peer.answer()) == text);
@@ -351,7 +356,8 @@ TEST_CASE("server: long lines are 414, large or many header fields 431") {
   CHECK(status_of(just_over.receive()) == 431);
 }
 
-TEST_CASE("server: bodies over the bound are 413, declared, chunked or decompressed, without growth of memory") {
+TEST_CASE(
+    "server: bodies over the bound are 413, declared, chunked or decompressed, without growth of memory") {
   Router router = make_router();
   TestServer s(router);
   TestPeer declared(s.port);
@@ -380,7 +386,8 @@ TEST_CASE("server: bodies over the bound are 413, declared, chunked or decompres
   CHECK(resident_bytes() < before + (48 << 20));
 }
 
-TEST_CASE("server: a slow header and a slow body are cut, a lying length is a 408, and none holds a handler") {
+TEST_CASE(
+    "server: a slow header and a slow body are cut, a lying length is a 408, and none holds a handler") {
   Router router = make_router();
   ServerOptions options;
   options.limits.header_timeout = Duration::milliseconds(300);
@@ -503,7 +510,8 @@ TEST_CASE("server: a peer that goes away cancels its request") {
   Router router = make_router();
   std::promise<bool> cancelled;
   router.add("GET", "/long", Role::kRead, [&](Request& q, Writer w) {
-    for (int i = 0; i < 500 && !q.cancel.cancelled(); i++) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    for (int i = 0; i < 500 && !q.cancel.cancelled(); i++)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
     cancelled.set_value(q.cancel.cancelled());
     w->send(200, "text/plain", "");
   });

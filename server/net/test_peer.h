@@ -58,7 +58,8 @@ class TestPeer {
         rest_ = out.substr(at + until.size());
         return out.substr(0, at + until.size());
       }
-      auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+      auto left =
+          std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
       pollfd p{fd_, POLLIN, 0};
       if (left.count() <= 0 || ::poll(&p, 1, static_cast<int>(left.count())) <= 0) return out;
       char buffer[16384];
@@ -84,7 +85,8 @@ class TestPeer {
     auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
     std::string out = std::move(rest_);
     rest_.clear();
-    while (out.size() < size && !closed_ && std::chrono::steady_clock::now() < end) out += receive("\x01never", 20);
+    while (out.size() < size && !closed_ && std::chrono::steady_clock::now() < end)
+      out += receive("\x01never", 20);
     if (out.size() > size) {
       rest_ = out.substr(size);
       out.resize(size);
@@ -114,8 +116,8 @@ struct TestServer {
   explicit TestServer(Router& router, ServerOptions options = {}, Authenticator authenticate = {},
                       RequestObserver observe = {}) {
     if (options.listeners.empty()) options.listeners.push_back({"127.0.0.1:0", std::nullopt});
-    auto started = Server::start(std::move(options), router, handlers, reserved, clock, std::move(authenticate),
-                                 std::move(observe));
+    auto started = Server::start(std::move(options), router, handlers, reserved, clock,
+                                 std::move(authenticate), std::move(observe));
     if (started) {
       server = *std::move(started);
       port = server->ports().at(0);

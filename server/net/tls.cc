@@ -30,7 +30,9 @@ std::string openssl_text() {
   return out;
 }
 
-Error tls_error(const std::string& what) { return {ErrorCode::kInvalid, what + ": " + openssl_text(), {}, 0, 0}; }
+Error tls_error(const std::string& what) {
+  return {ErrorCode::kInvalid, what + ": " + openssl_text(), {}, 0, 0};
+}
 
 using Bio = std::unique_ptr<BIO, decltype(&BIO_free)>;
 Bio memory_bio(const std::string& text) {
@@ -48,8 +50,8 @@ Result<int> version_of(const std::string& name) {
 
 Result<> use_certificate_pem(SSL_CTX* ctx, const std::string& cert, const std::string& key) {
   Bio bio = memory_bio(cert);
-  std::unique_ptr<X509, decltype(&X509_free)> leaf{PEM_read_bio_X509_AUX(bio.get(), nullptr, nullptr, nullptr),
-                                                   &X509_free};
+  std::unique_ptr<X509, decltype(&X509_free)> leaf{
+      PEM_read_bio_X509_AUX(bio.get(), nullptr, nullptr, nullptr), &X509_free};
   if (!leaf || SSL_CTX_use_certificate(ctx, leaf.get()) != 1) return fail(tls_error("TLS certificate"));
   while (X509* next = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) {
     if (SSL_CTX_add0_chain_cert(ctx, next) != 1) {
@@ -114,9 +116,8 @@ bool has_allowed_san(X509* cert, const std::vector<std::string>& allowed) {
 
 int options_index() {
   static const int index = SSL_CTX_get_ex_new_index(
-      0, nullptr, nullptr, nullptr, [](void*, void* p, CRYPTO_EX_DATA*, int, long, void*) {
-        delete static_cast<TlsServerOptions*>(p);
-      });
+      0, nullptr, nullptr, nullptr,
+      [](void*, void* p, CRYPTO_EX_DATA*, int, long, void*) { delete static_cast<TlsServerOptions*>(p); });
   return index;
 }
 
@@ -129,7 +130,8 @@ int verify_peer(int ok, X509_STORE_CTX* store) {
   const TlsServerOptions* options = options_of(store);
   if (options == nullptr) return ok;
   if (options->client_auth_unverified) return 1;
-  if (ok != 1 || options->client_allowed_sans.empty() || X509_STORE_CTX_get_error_depth(store) != 0) return ok;
+  if (ok != 1 || options->client_allowed_sans.empty() || X509_STORE_CTX_get_error_depth(store) != 0)
+    return ok;
   if (has_allowed_san(X509_STORE_CTX_get_current_cert(store), options->client_allowed_sans)) return 1;
   X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
   return 0;
@@ -137,7 +139,8 @@ int verify_peer(int ok, X509_STORE_CTX* store) {
 
 int select_protocol(SSL* ssl, const unsigned char** out, unsigned char* out_size, const unsigned char* in,
                     unsigned in_size, void*) {
-  auto* options = static_cast<const TlsServerOptions*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), options_index()));
+  auto* options =
+      static_cast<const TlsServerOptions*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), options_index()));
   std::string_view ours = options != nullptr && options->http2 ? kAlpnBoth : kAlpnHttp1;
   unsigned char* chosen = nullptr;
   int rc = SSL_select_next_proto(&chosen, out_size, reinterpret_cast<const unsigned char*>(ours.data()),
@@ -183,7 +186,8 @@ Result<TlsContext> make_server_context(const TlsServerOptions& options) {
   } else {
     SONDE_CHECK(use_certificate_files(ctx.get(), options.cert_file, options.key_file));
   }
-  if (SSL_CTX_check_private_key(ctx.get()) != 1) return fail(tls_error("TLS key does not fit the certificate"));
+  if (SSL_CTX_check_private_key(ctx.get()) != 1)
+    return fail(tls_error("TLS key does not fit the certificate"));
 
   if (!options.client_ca_file.empty()) {
     if (SSL_CTX_load_verify_locations(ctx.get(), options.client_ca_file.c_str(), nullptr) != 1) {
@@ -343,7 +347,8 @@ Result<> TlsChannel::receive(std::string_view cipher, std::string& plain) {
       continue;
     }
     int kind = SSL_get_error(ssl_, n);
-    if (kind == SSL_ERROR_WANT_READ || kind == SSL_ERROR_WANT_WRITE || kind == SSL_ERROR_ZERO_RETURN) return {};
+    if (kind == SSL_ERROR_WANT_READ || kind == SSL_ERROR_WANT_WRITE || kind == SSL_ERROR_ZERO_RETURN)
+      return {};
     return fail(error(n, "TLS"));
   }
 }

@@ -25,8 +25,8 @@ Result<TlsContext> make_client_context(const TlsClientOptions& options);
 // Changes when one of the files does; cheap.
 std::string files_stamp(std::initializer_list<std::string_view> paths);
 
-// A server's context, made anew when its files change. A change that cannot be loaded keeps the last good one.
-// Threads: any.
+// A server's context, made anew when its files change. A change that cannot be loaded keeps the last good
+// one. Threads: any.
 class ReloadingContext {
  public:
   static Result<std::unique_ptr<ReloadingContext>> create(TlsServerOptions options, Clock& clock);
@@ -50,8 +50,8 @@ class TlsChannel {
  public:
   // A server.
   explicit TlsChannel(TlsContext context);
-  // A client: the certificate must be valid for `verify_name`, unless the context does not verify; the name goes
-  // into SNI when it is not an address.
+  // A client: the certificate must be valid for `verify_name`, unless the context does not verify; the name
+  // goes into SNI when it is not an address.
   TlsChannel(TlsContext context, const std::string& verify_name);
   ~TlsChannel();
 
