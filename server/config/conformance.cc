@@ -10,8 +10,8 @@ bool contains(const std::string& s, std::string_view part) { return s.find(part)
 
 // What the suite asks for, which it writes in the name of the file, or in the test that reads it.
 bool must_be_refused(const std::string& name) {
-  return contains(name, ".bad.") || contains(name, ".incompatible.") || name.starts_with("agent_mode.with_") ||
-         name == "config_with_deprecated_am_api_config.yml";
+  return contains(name, ".bad.") || contains(name, ".incompatible.") ||
+         name.starts_with("agent_mode.with_") || name == "config_with_deprecated_am_api_config.yml";
 }
 
 ConformanceCase judge(std::string folder, const std::string& name, bool loads, std::string reason) {
@@ -38,8 +38,8 @@ ConformanceCase run_rules(const std::string& text, const std::string& path, cons
   return c;
 }
 
-ConformanceCase run_config(FileSystem& fs, const std::string& text, const std::string& path, const std::string& name,
-                           const ConformanceOptions& options) {
+ConformanceCase run_config(FileSystem& fs, const std::string& text, const std::string& path,
+                           const std::string& name, const ConformanceOptions& options) {
   LoadOptions load;
   load.agent = name.starts_with("agent_mode.");
   auto config = parse_prometheus_config(fs, text, path, load);
@@ -54,7 +54,8 @@ ConformanceCase run_config(FileSystem& fs, const std::string& text, const std::s
   }
   if (!c.ok && config && c.expected == "refused" && !config->scrape_config_files.empty() &&
       config->files_read.size() == 1) {
-    c.known_difference_reason = "the files that it imports are not among the data, so nothing in them can be wrong";
+    c.known_difference_reason =
+        "the files that it imports are not among the data, so nothing in them can be wrong";
     c.ok = true;
   }
   return c;
@@ -67,7 +68,8 @@ size_t ConformanceReport::failures() const {
       std::count_if(cases.begin(), cases.end(), [](const ConformanceCase& c) { return !c.ok; }));
 }
 
-Result<ConformanceReport> run_conformance(FileSystem& fs, const std::string& dir, const ConformanceOptions& options) {
+Result<ConformanceReport> run_conformance(FileSystem& fs, const std::string& dir,
+                                          const ConformanceOptions& options) {
   ConformanceReport report;
   for (const char* folder : {"rules", "config"}) {
     std::string path = dir + "/" + folder;

@@ -12,9 +12,9 @@
 namespace sonde::config {
 
 struct ConformanceCase {
-  std::string folder;  // "rules" or "config"
-  std::string name;    // the file
-  bool ok = false;     // the verdict is the expected one, or differs in a way that is known and explained
+  std::string folder;    // "rules" or "config"
+  std::string name;      // the file
+  bool ok = false;       // the verdict is the expected one, or differs in a way that is known and explained
   std::string expected;  // "refused" or "loads"
   std::string got;       // "loads" or "refused: " and the reason
   std::string known_difference_reason;  // empty: none
@@ -33,6 +33,7 @@ struct ConformanceOptions {
 };
 
 // `dir` holds the folders `rules` and `config`. Fails only when a file that is listed cannot be read.
-Result<ConformanceReport> run_conformance(FileSystem& fs, const std::string& dir, const ConformanceOptions& options);
+Result<ConformanceReport> run_conformance(FileSystem& fs, const std::string& dir,
+                                          const ConformanceOptions& options);
 
 }  // namespace sonde::config

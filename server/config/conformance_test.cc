@@ -46,7 +46,8 @@ const std::map<std::string, std::string> kKnownDifferences = {
     {"scrape_config_files_double_import.bad.yml", "the file that it imports twice is not among the data"},
 };
 
-TEST_CASE("conformance: rule files and configurations of Prometheus have the verdicts that its tests ask for") {
+TEST_CASE(
+    "conformance: rule files and configurations of Prometheus have the verdicts that its tests ask for") {
   MemoryFiles fs = read_data(data_folder());
   auto report = run_conformance(fs, "data", {});
   REQUIRE(report);
@@ -58,10 +59,12 @@ TEST_CASE("conformance: rule files and configurations of Prometheus have the ver
   size_t differences = 0;
   for (const ConformanceCase& c : report->cases) {
     CHECK_MESSAGE(c.ok, c.folder << "/" << c.name << ": expected " << c.expected << ", got " << c.got);
-    if (c.got != "loads") CHECK_MESSAGE(c.got.find("data/") != std::string::npos, c.name << " without a place: " << c.got);
+    if (c.got != "loads")
+      CHECK_MESSAGE(c.got.find("data/") != std::string::npos, c.name << " without a place: " << c.got);
     if (c.known_difference_reason.empty()) continue;
     differences++;
-    CHECK_MESSAGE(kKnownDifferences.contains(c.name), c.name << " differs: " << c.known_difference_reason << ": " << c.got);
+    CHECK_MESSAGE(kKnownDifferences.contains(c.name),
+                  c.name << " differs: " << c.known_difference_reason << ": " << c.got);
   }
   MESSAGE(report->cases.size() << " cases, " << differences << " known differences");
   CHECK(report->cases.size() > 90);

@@ -36,8 +36,9 @@ class MemoryFiles final : public FileSystem {
     return std::vector<std::string>(names.begin(), names.end());
   }
   bool exists(const std::string& path) const override {
-    return files_.contains(path) || std::any_of(files_.begin(), files_.end(),
-                                                [&](const auto& f) { return f.first.starts_with(path + "/"); });
+    return files_.contains(path) || std::any_of(files_.begin(), files_.end(), [&](const auto& f) {
+             return f.first.starts_with(path + "/");
+           });
   }
   Result<> rename(const std::string&, const std::string&) override { return refuse(); }
   Result<> remove(const std::string&) override { return refuse(); }
@@ -48,7 +49,9 @@ class MemoryFiles final : public FileSystem {
   Result<std::unique_ptr<FileLock>> lock(const std::string&) override { return refuse(); }
 
  private:
-  static std::unexpected<Error> refuse() { return fail(ErrorCode::kUnsupported, "these files cannot be written"); }
+  static std::unexpected<Error> refuse() {
+    return fail(ErrorCode::kUnsupported, "these files cannot be written");
+  }
 
   class Handle final : public File {
    public:

@@ -69,8 +69,10 @@ scrape_configs:
 }
 
 TEST_CASE("config: external labels take variables from the environment") {
-  PrometheusConfig c = good("global:\n  external_labels: {a: '${TEST}', b: 'x$TEST/y', c: '$$5', d: '${NONE}z', e: 'p$'}\n");
-  CHECK(c.global.external_labels == LabelSet{{"a", "value"}, {"b", "xvalue/y"}, {"c", "$5"}, {"d", "z"}, {"e", "p$"}});
+  PrometheusConfig c =
+      good("global:\n  external_labels: {a: '${TEST}', b: 'x$TEST/y', c: '$$5', d: '${NONE}z', e: 'p$'}\n");
+  CHECK(c.global.external_labels ==
+        LabelSet{{"a", "value"}, {"b", "xvalue/y"}, {"c", "$5"}, {"d", "z"}, {"e", "p$"}});
   CHECK(c.empty_variables == std::vector<std::string>{"NONE"});
 }
 
@@ -79,54 +81,83 @@ TEST_CASE("config: every bad input names file, line and reason") {
     const char* text;
     const char* want;
   };
-  for (const Row& r : std::initializer_list<Row>{
-           {"globl:\n  x: 1\n", "p.yml:1: unknown key \"globl\" in the configuration"},
-           {"global:\n  scrape_interval: 5s\n  foo: 1\n", "p.yml:3: unknown key \"foo\" in global"},
-           {"global:\n  scrape_interval: 5\n", "p.yml:2: scrape_interval: not a valid duration string: \"5\""},
-           {"global: {scrape_interval: 5s, scrape_timeout: 6s}", "p.yml:1: global scrape timeout greater than scrape interval"},
-           {"scrape_configs:\n- job_name: a\n- job_name: a\n", "p.yml:3: found multiple scrape configs with job name \"a\", the other is at p.yml:2"},
-           {"scrape_configs:\n- honor_labels: true\n", "p.yml:2: job_name is empty"},
-           {"scrape_configs:\n-\n", "p.yml:2: empty or null scrape config section"},
-           {"scrape_configs:\n- job_name: a\n  sample_limit: -1\n", "p.yml:3: sample_limit: expected a whole number that is not negative, got \"-1\""},
-           {"scrape_configs:\n- job_name: a\n  scrape_protocols: []\n", "p.yml:3: scrape_protocols cannot be empty"},
-           {"scrape_configs:\n- job_name: a\n  relabel_configs:\n  - action: nope\n", "p.yml:4: unknown relabel action \"nope\""},
-           {"scrape_configs:\n- job_name: a\n  relabel_configs:\n  - regex: '('\n    target_label: x\n", "p.yml:4: error parsing regexp: missing ): (: `(`"},
-           {"scrape_configs:\n- job_name: a\n  static_configs:\n  - targets: ['http://x']\n", "p.yml:4: \"http://x\" is not a valid hostname"},
-           {"scrape_configs:\n- job_name: a\n  basic_auth: {username: u, password: p, password_file: f}\n", "p.yml:3: at most one of basic_auth password & password_file must be configured"},
-           {"scrape_configs:\n- job_name: a\n  basic_auth: {username: u}\n  authorization: {credentials: x}\n", "p.yml:4: at most one of basic_auth, oauth2 & authorization must be configured"},
-           {"scrape_configs:\n- job_name: a\n  authorization: {type: Basic}\n", "p.yml:3: authorization type cannot be set to \"basic\", use \"basic_auth\" instead"},
-           {"scrape_configs:\n- job_name: a\n  tls_config: {cert_file: x}\n", "p.yml:3: exactly one of key or key_file must be configured when a client certificate is configured"},
-           {"scrape_configs:\n- job_name: a\n  tls_config: {min_version: TLS9}\n", "p.yml:3: unknown TLS version: TLS9"},
-           {"scrape_configs:\n- job_name: a\n  oauth2: {token_url: 'http://x'}\n", "p.yml:3: oauth2 client_id must be configured"},
-           {"scrape_configs:\n- job_name: a\n  no_proxy: x\n", "p.yml:3: if no_proxy is configured, proxy_url must also be configured"},
-           {"scrape_configs:\n- job_name: a\n  http_headers:\n    Authorization: {values: [x]}\n", "p.yml:4: setting header \"Authorization\" is not allowed"},
-           {"scrape_configs:\n- job_name: a\n  file_sd_configs:\n  - files: [x.txt]\n", "p.yml:4: path name \"x.txt\" is not valid for file discovery"},
-           {"scrape_configs:\n- job_name: a\n  http_sd_configs:\n  - url: ftp://x\n", "p.yml:4: URL scheme must be 'http' or 'https'"},
-           {"scrape_configs:\n- job_name: a\n  scheme: gopher\n", "p.yml:3: scheme must be http or https, got \"gopher\""},
-           {"global:\n  external_labels: {'': x}\n", "p.yml:2: \"\" is not a valid label name"},
-           {"rule_files: ['a/*/b']\n", "p.yml:1: invalid rule file path \"a/*/b\""},
-           {"alerting:\n  alertmanagers:\n  - api_version: v1\n", "p.yml:3: expected Alertmanager api version to be one of [v2] but got v1"},
-           {"remote_write:\n- url: http://x\n  headers: {Authorization: y}\n", "p.yml:3: authorization header must be changed via the basic_auth, authorization, oauth2, sigv4, azuread or google_iam parameter"},
-           {"remote_write:\n- url: http://x\n  queue_config: {min_backoff: 10s}\n", "p.yml:3: queue_config min_backoff must not be greater than max_backoff"},
-           {"otlp: {translation_strategy: X}\n", "p.yml:1: unsupported OTLP translation strategy \"X\""},
-           {"storage: {tsdb: {retention: {percentage: 101}}}\n", "p.yml:1: 'storage.tsdb.retention.percentage' must be in the range [0, 100], got 101"},
-           {"tracing: {}\n", "p.yml:1: tracing endpoint must be set"},
-           {"tracing: {endpoint: x, client_type: y}\n", "p.yml:1: expected tracing client type to be to be one of [http grpc] but got y"},
-           {"global: [1]\n", "p.yml:1: global must be a mapping, got a list"},
-       }) {
+  for (
+      const Row& r : std::initializer_list<Row>{
+          {"globl:\n  x: 1\n", "p.yml:1: unknown key \"globl\" in the configuration"},
+          {"global:\n  scrape_interval: 5s\n  foo: 1\n", "p.yml:3: unknown key \"foo\" in global"},
+          {"global:\n  scrape_interval: 5\n", "p.yml:2: scrape_interval: not a valid duration string: \"5\""},
+          {"global: {scrape_interval: 5s, scrape_timeout: 6s}",
+           "p.yml:1: global scrape timeout greater than scrape interval"},
+          {"scrape_configs:\n- job_name: a\n- job_name: a\n",
+           "p.yml:3: found multiple scrape configs with job name \"a\", the other is at p.yml:2"},
+          {"scrape_configs:\n- honor_labels: true\n", "p.yml:2: job_name is empty"},
+          {"scrape_configs:\n-\n", "p.yml:2: empty or null scrape config section"},
+          {"scrape_configs:\n- job_name: a\n  sample_limit: -1\n",
+           "p.yml:3: sample_limit: expected a whole number that is not negative, got \"-1\""},
+          {"scrape_configs:\n- job_name: a\n  scrape_protocols: []\n",
+           "p.yml:3: scrape_protocols cannot be empty"},
+          {"scrape_configs:\n- job_name: a\n  relabel_configs:\n  - action: nope\n",
+           "p.yml:4: unknown relabel action \"nope\""},
+          {"scrape_configs:\n- job_name: a\n  relabel_configs:\n  - regex: '('\n    target_label: x\n",
+           "p.yml:4: error parsing regexp: missing ): (: `(`"},
+          {"scrape_configs:\n- job_name: a\n  static_configs:\n  - targets: ['http://x']\n",
+           "p.yml:4: \"http://x\" is not a valid hostname"},
+          {"scrape_configs:\n- job_name: a\n  basic_auth: {username: u, password: p, password_file: f}\n",
+           "p.yml:3: at most one of basic_auth password & password_file must be configured"},
+          {"scrape_configs:\n- job_name: a\n  basic_auth: {username: u}\n  authorization: {credentials: x}\n",
+           "p.yml:4: at most one of basic_auth, oauth2 & authorization must be configured"},
+          {"scrape_configs:\n- job_name: a\n  authorization: {type: Basic}\n",
+           "p.yml:3: authorization type cannot be set to \"basic\", use \"basic_auth\" instead"},
+          {"scrape_configs:\n- job_name: a\n  tls_config: {cert_file: x}\n",
+           "p.yml:3: exactly one of key or key_file must be configured when a client certificate is "
+           "configured"},
+          {"scrape_configs:\n- job_name: a\n  tls_config: {min_version: TLS9}\n",
+           "p.yml:3: unknown TLS version: TLS9"},
+          {"scrape_configs:\n- job_name: a\n  oauth2: {token_url: 'http://x'}\n",
+           "p.yml:3: oauth2 client_id must be configured"},
+          {"scrape_configs:\n- job_name: a\n  no_proxy: x\n",
+           "p.yml:3: if no_proxy is configured, proxy_url must also be configured"},
+          {"scrape_configs:\n- job_name: a\n  http_headers:\n    Authorization: {values: [x]}\n",
+           "p.yml:4: setting header \"Authorization\" is not allowed"},
+          {"scrape_configs:\n- job_name: a\n  file_sd_configs:\n  - files: [x.txt]\n",
+           "p.yml:4: path name \"x.txt\" is not valid for file discovery"},
+          {"scrape_configs:\n- job_name: a\n  http_sd_configs:\n  - url: ftp://x\n",
+           "p.yml:4: URL scheme must be 'http' or 'https'"},
+          {"scrape_configs:\n- job_name: a\n  scheme: gopher\n",
+           "p.yml:3: scheme must be http or https, got \"gopher\""},
+          {"global:\n  external_labels: {'': x}\n", "p.yml:2: \"\" is not a valid label name"},
+          {"rule_files: ['a/*/b']\n", "p.yml:1: invalid rule file path \"a/*/b\""},
+          {"alerting:\n  alertmanagers:\n  - api_version: v1\n",
+           "p.yml:3: expected Alertmanager api version to be one of [v2] but got v1"},
+          {"remote_write:\n- url: http://x\n  headers: {Authorization: y}\n",
+           "p.yml:3: authorization header must be changed via the basic_auth, authorization, oauth2, sigv4, "
+           "azuread or google_iam parameter"},
+          {"remote_write:\n- url: http://x\n  queue_config: {min_backoff: 10s}\n",
+           "p.yml:3: queue_config min_backoff must not be greater than max_backoff"},
+          {"otlp: {translation_strategy: X}\n", "p.yml:1: unsupported OTLP translation strategy \"X\""},
+          {"storage: {tsdb: {retention: {percentage: 101}}}\n",
+           "p.yml:1: 'storage.tsdb.retention.percentage' must be in the range [0, 100], got 101"},
+          {"tracing: {}\n", "p.yml:1: tracing endpoint must be set"},
+          {"tracing: {endpoint: x, client_type: y}\n",
+           "p.yml:1: expected tracing client type to be to be one of [http grpc] but got y"},
+          {"global: [1]\n", "p.yml:1: global must be a mapping, got a list"},
+      }) {
     INFO(r.text);
     CHECK(bad(r.text) == r.want);
   }
 }
 
 TEST_CASE("config: relative paths belong to the folder of the file that names them") {
-  MemoryFiles fs({{"/etc/sonde/extra/jobs.yml",
-                   "scrape_configs:\n- job_name: extra\n  authorization: {credentials_file: token}\n"}});
+  MemoryFiles fs;
+  fs.set("/etc/sonde/extra/jobs.yml",
+         "scrape_configs:\n- job_name: extra\n  authorization: {credentials_file: token}\n");
   LoadOptions options;
-  auto c = parse_prometheus_config(
-      fs, "rule_files: [rules/*.yml, /abs/r.yml]\nscrape_config_files: [extra/*.yml]\nglobal: {query_log_file: q.log}\n"
-          "scrape_configs:\n- job_name: main\n  tls_config: {ca_file: ca.pem}\n  file_sd_configs: [{files: [t.json]}]\n",
-      "/etc/sonde/p.yml", options);
+  auto c = parse_prometheus_config(fs,
+                                   "rule_files: [rules/*.yml, /abs/r.yml]\nscrape_config_files: "
+                                   "[extra/*.yml]\nglobal: {query_log_file: q.log}\n"
+                                   "scrape_configs:\n- job_name: main\n  tls_config: {ca_file: ca.pem}\n  "
+                                   "file_sd_configs: [{files: [t.json]}]\n",
+                                   "/etc/sonde/p.yml", options);
   REQUIRE(c);
   CHECK(c->rule_files == std::vector<std::string>{"/etc/sonde/rules/*.yml", "/abs/r.yml"});
   CHECK(c->global.query_log_file == "/etc/sonde/q.log");
@@ -136,8 +167,10 @@ TEST_CASE("config: relative paths belong to the folder of the file that names th
   CHECK(c->files_read == std::vector<std::string>{"/etc/sonde/p.yml", "/etc/sonde/extra/jobs.yml"});
 }
 
-TEST_CASE("config: a job that is imported twice, and an error in an imported file, are named where they are") {
-  MemoryFiles fs({{"jobs.yml", "scrape_configs:\n- job_name: j\n"}, {"broken.yml", "scrape_configs:\n- job_nam: j\n"}});
+TEST_CASE(
+    "config: a job that is imported twice, and an error in an imported file, are named where they are") {
+  MemoryFiles fs(
+      {{"jobs.yml", "scrape_configs:\n- job_name: j\n"}, {"broken.yml", "scrape_configs:\n- job_nam: j\n"}});
   auto twice = load("scrape_config_files: [jobs.yml, jobs.yml]\n", fs);
   REQUIRE_FALSE(twice);
   CHECK(twice.error().to_string() ==
@@ -183,7 +216,7 @@ global:
   external_labels: {dollar: '$$x', region: eu}
 scrape_configs:
 - job_name: 'weird: name'
-  params: {match[]: ['{a="b"}']}
+  params: {'match[]': ['{a="b"}']}
   basic_auth: {username: u, password: hunter2}
   http_headers: {X-Key: {secrets: [s3cr3t-header]}}
   proxy_url: http://user:proxypw@proxy:3128
@@ -219,7 +252,8 @@ TEST_CASE("config: the marshalled configuration reads back as the same configura
 
 TEST_CASE("config: no secret appears in the marshalled configuration") {
   std::string text = marshal(good(kRich));
-  for (const char* secret : {"hunter2", "s3cr3t-header", "proxypw", "pw-in-url", "tok3n", "oauthpw", "tenant-s3cret", "trace-s3cret"}) {
+  for (const char* secret : {"hunter2", "s3cr3t-header", "proxypw", "pw-in-url", "tok3n", "oauthpw",
+                             "tenant-s3cret", "trace-s3cret"}) {
     INFO(secret);
     CHECK(text.find(secret) == std::string::npos);
   }

@@ -57,14 +57,16 @@ class RuleFileReader {
     return group;
   }
 
-  Result<> read_labels(const Node& node, std::map<std::string, std::string>& out, const char* what, bool metric) {
+  Result<> read_labels(const Node& node, std::map<std::string, std::string>& out, const char* what,
+                       bool metric) {
     if (node.kind != NodeKind::kMapping) return fail(node.error(fmt::format("{}s must be a mapping", what)));
     for (const Node::Entry& e : node.entries) {
       if (!is_valid_label_name(e.key, check_.names) || (metric && e.key == kMetricName)) {
         return fail(e.key_node->error(fmt::format("invalid {} name: {}", what, e.key)));
       }
       SONDE_TRY(std::string value, node_string(*e.value));
-      if (!is_valid_utf8(value)) return fail(e.value->error(fmt::format("invalid {} value: {}", what, quote(value))));
+      if (!is_valid_utf8(value))
+        return fail(e.value->error(fmt::format("invalid {} value: {}", what, quote(value))));
       out.emplace(e.key, std::move(value));
     }
     return {};
@@ -80,7 +82,8 @@ class RuleFileReader {
     r.read("for", rule.for_duration);
     r.read("keep_firing_for", rule.keep_firing_for);
     r.with("labels", [&](const Node& n) { return read_labels(n, rule.labels, "label", true); });
-    r.with("annotations", [&](const Node& n) { return read_labels(n, rule.annotations, "annotation", false); });
+    r.with("annotations",
+           [&](const Node& n) { return read_labels(n, rule.annotations, "annotation", false); });
     SONDE_CHECK(r.finish());
 
     auto bad = [&](const Node& at, std::string_view message) {
@@ -94,7 +97,8 @@ class RuleFileReader {
     if (rule.expr.empty()) return bad(r.at("expr"), "field 'expr' must be set in rule");
     if (rule.for_duration.ns < 0) return bad(r.at("for"), "'for' must not be negative");
     if (!rule.record.empty()) {
-      if (!rule.annotations.empty()) return bad(r.at("annotations"), "invalid field 'annotations' in recording rule");
+      if (!rule.annotations.empty())
+        return bad(r.at("annotations"), "invalid field 'annotations' in recording rule");
       if (rule.for_duration.ns != 0) return bad(r.at("for"), "invalid field 'for' in recording rule");
       if (rule.keep_firing_for.ns != 0) {
         return bad(r.at("keep_firing_for"), "invalid field 'keep_firing_for' in recording rule");
@@ -104,7 +108,8 @@ class RuleFileReader {
       }
       // Legal as UTF-8, and nearly always an expression in the wrong place.
       if (rule.record.find_first_of("{}") != std::string::npos) {
-        return bad(r.at("record"), "braces present in the recording rule name; should it be in expr?: " + rule.record);
+        return bad(r.at("record"),
+                   "braces present in the recording rule name; should it be in expr?: " + rule.record);
       }
     } else if (!is_valid_utf8(rule.alert)) {
       return bad(r.at("alert"), "invalid alert name");
@@ -115,7 +120,8 @@ class RuleFileReader {
         Error e = r.at("expr").error("");
         const Error& cause = ok.error();
         std::string position = cause.line > 0 ? fmt::format("{}:{}: ", cause.line, cause.column) : "";
-        e.message = fmt::format("rule {}: could not parse expression: {}{}", quote(rule.name()), position, cause.message);
+        e.message = fmt::format("rule {}: could not parse expression: {}{}", quote(rule.name()), position,
+                                cause.message);
         e.line = rule.expr_line + (cause.line > 1 ? cause.line - 1 : 0);
         return fail(std::move(e));
       }

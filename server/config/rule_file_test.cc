@@ -72,18 +72,30 @@ TEST_CASE("rules: every bad input names file, line and reason") {
   for (const Row& r : std::initializer_list<Row>{
            {"group: []\n", "r.yml:1: unknown key \"group\" in a rule file"},
            {"groups:\n- rules: []\n", "r.yml:2: Groupname must not be empty"},
-           {"groups:\n- name: a\n- name: a\n", "r.yml:3: groupname: \"a\" is repeated in the same file, first at line 2"},
+           {"groups:\n- name: a\n- name: a\n",
+            "r.yml:3: groupname: \"a\" is repeated in the same file, first at line 2"},
            {"groups:\n- name: a\n  rules:\n  - expr: 1\n", "r.yml:4: one of 'record' or 'alert' must be set"},
-           {"groups:\n- name: a\n  rules:\n  - record: r\n    alert: A\n    expr: 1\n", "r.yml:5: rule \"A\": only one of 'record' and 'alert' must be set"},
-           {"groups:\n- name: a\n  rules:\n  - record: r\n", "r.yml:4: rule \"r\": field 'expr' must be set in rule"},
-           {"groups:\n- name: a\n  rules:\n  - record: r\n    expr: 1\n    for: 1m\n", "r.yml:6: rule \"r\": invalid field 'for' in recording rule"},
-           {"groups:\n- name: a\n  rules:\n  - record: r\n    expr: 1\n    keep_firing_for: 1m\n", "r.yml:6: rule \"r\": invalid field 'keep_firing_for' in recording rule"},
-           {"groups:\n- name: a\n  rules:\n  - record: r\n    expr: 1\n    annotations: {a: b}\n", "r.yml:6: rule \"r\": invalid field 'annotations' in recording rule"},
-           {"groups:\n- name: a\n  rules:\n  - record: r{a=\"b\"}\n    expr: 1\n", "r.yml:4: rule \"r{a=\\\"b\\\"}\": braces present in the recording rule name; should it be in expr?: r{a=\"b\"}"},
-           {"groups:\n- name: a\n  rules:\n  - record: r\n    expr: 1\n    labels: {__name__: x}\n", "r.yml:6: invalid label name: __name__"},
-           {"groups:\n- name: a\n  rules:\n  - alert: A\n    expr: 1\n    annotation: {a: b}\n", "r.yml:6: unknown key \"annotation\" in rule"},
-           {"groups:\n- name: a\n  rules:\n  - alert: A\n    expr: |\n      x +\n      bad\n", "r.yml:7: rule \"A\": could not parse expression: 2:5: parse error"},
-           {"groups:\n- name: a\n  rules:\n  - alert: A\n    expr: 1\n    annotations:\n      s: '{{ nope'\n", "r.yml:7: rule \"A\": annotation \"s\": template: __alert_A:1: no"},
+           {"groups:\n- name: a\n  rules:\n  - record: r\n    alert: A\n    expr: 1\n",
+            "r.yml:5: rule \"A\": only one of 'record' and 'alert' must be set"},
+           {"groups:\n- name: a\n  rules:\n  - record: r\n",
+            "r.yml:4: rule \"r\": field 'expr' must be set in rule"},
+           {"groups:\n- name: a\n  rules:\n  - record: r\n    expr: 1\n    for: 1m\n",
+            "r.yml:6: rule \"r\": invalid field 'for' in recording rule"},
+           {"groups:\n- name: a\n  rules:\n  - record: r\n    expr: 1\n    keep_firing_for: 1m\n",
+            "r.yml:6: rule \"r\": invalid field 'keep_firing_for' in recording rule"},
+           {"groups:\n- name: a\n  rules:\n  - record: r\n    expr: 1\n    annotations: {a: b}\n",
+            "r.yml:6: rule \"r\": invalid field 'annotations' in recording rule"},
+           {"groups:\n- name: a\n  rules:\n  - record: r{a=\"b\"}\n    expr: 1\n",
+            "r.yml:4: rule \"r{a=\\\"b\\\"}\": braces present in the recording rule name; should it be in "
+            "expr?: r{a=\"b\"}"},
+           {"groups:\n- name: a\n  rules:\n  - record: r\n    expr: 1\n    labels: {__name__: x}\n",
+            "r.yml:6: invalid label name: __name__"},
+           {"groups:\n- name: a\n  rules:\n  - alert: A\n    expr: 1\n    annotation: {a: b}\n",
+            "r.yml:6: unknown key \"annotation\" in rule"},
+           {"groups:\n- name: a\n  rules:\n  - alert: A\n    expr: |\n      x +\n      bad\n",
+            "r.yml:7: rule \"A\": could not parse expression: 2:5: parse error"},
+           {"groups:\n- name: a\n  rules:\n  - alert: A\n    expr: 1\n    annotations:\n      s: '{{ nope'\n",
+            "r.yml:7: rule \"A\": annotation \"s\": template: __alert_A:1: no"},
            {"groups:\n- name: a\n  interval: 5\n", "r.yml:3: interval: not a valid duration string: \"5\""},
        }) {
     INFO(r.text);
@@ -92,7 +104,8 @@ TEST_CASE("rules: every bad input names file, line and reason") {
 }
 
 TEST_CASE("rules: templates in recording rules are plain text") {
-  CHECK(bad("groups:\n- name: a\n  rules:\n  - record: r\n    expr: 1\n    labels: {x: '{{ nope'}\n") == "accepted");
+  CHECK(bad("groups:\n- name: a\n  rules:\n  - record: r\n    expr: 1\n    labels: {x: '{{ nope'}\n") ==
+        "accepted");
 }
 
 TEST_CASE("rules: legacy naming refuses what UTF-8 naming allows") {

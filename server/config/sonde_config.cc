@@ -60,8 +60,8 @@ Result<SondeConfig> parse_sonde_config(std::string_view text, const std::string&
     if (receiver.webhook.url.empty()) m.set_error(n, "a receiver needs a webhook");
     for (const ReceiverConfig& other : c.receivers) {
       if (other.name == receiver.name) {
-        m.set_error(m.at("name"),
-                    fmt::format("receiver {} is already defined at line {}", quote(receiver.name), other.line));
+        m.set_error(m.at("name"), fmt::format("receiver {} is already defined at line {}",
+                                              quote(receiver.name), other.line));
       }
     }
     SONDE_CHECK(m.finish());
@@ -88,8 +88,10 @@ Result<SondeConfig> parse_sonde_config(std::string_view text, const std::string&
     m.read("query_timeout", c.limits.query_timeout);
     if (c.limits.memory < 0) m.set_error(m.at("memory"), "memory must not be negative");
     if (c.limits.ingest_body <= 0) m.set_error(m.at("ingest_body"), "ingest_body must be greater than 0");
-    if (c.limits.query_samples == 0) m.set_error(m.at("query_samples"), "query_samples must be greater than 0");
-    if (c.limits.query_timeout.ns <= 0) m.set_error(m.at("query_timeout"), "query_timeout must be greater than 0");
+    if (c.limits.query_samples == 0)
+      m.set_error(m.at("query_samples"), "query_samples must be greater than 0");
+    if (c.limits.query_timeout.ns <= 0)
+      m.set_error(m.at("query_timeout"), "query_timeout must be greater than 0");
     return m.finish();
   });
   SONDE_CHECK(r.finish());

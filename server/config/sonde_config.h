@@ -1,4 +1,5 @@
-// sonde.yml: what Prometheus's own file has no place for. Optional; documented in docs/manual/configuration.md.
+// sonde.yml: what Prometheus's own file has no place for. Optional; documented in
+// docs/manual/configuration.md.
 #pragma once
 
 #include <cstdint>
@@ -35,11 +36,11 @@ struct RetentionConfig {
 };
 
 struct LimitsConfig {
-  int64_t memory = 0;                       // bytes of the whole process; 0: from the machine or its cgroup
-  int64_t ingest_body = 64 << 20;           // bytes of one pushed request, uncompressed
-  uint64_t active_series = 0;               // 0: no bound
-  uint64_t active_series_per_job = 0;       // 0: no bound
-  uint64_t query_samples = 50'000'000;      // one query may hold
+  int64_t memory = 0;                   // bytes of the whole process; 0: from the machine or its cgroup
+  int64_t ingest_body = 64 << 20;       // bytes of one pushed request, uncompressed
+  uint64_t active_series = 0;           // 0: no bound
+  uint64_t active_series_per_job = 0;   // 0: no bound
+  uint64_t query_samples = 50'000'000;  // one query may hold
   Duration query_timeout = Duration::minutes(2);
 };
 

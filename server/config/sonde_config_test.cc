@@ -51,8 +51,9 @@ TEST_CASE("sonde.yml: every bad input names file, line and reason") {
   CHECK(bad("foo: 1\n") == "sonde.yml:1: unknown key \"foo\" in the sonde configuration");
   CHECK(bad("receivers:\n- name: a\n") == "sonde.yml:2: a receiver needs a webhook");
   CHECK(bad("receivers:\n- webhook: {url: 'http://x'}\n") == "sonde.yml:2: a receiver needs a name");
-  CHECK(bad("receivers:\n- {name: a, webhook: {url: 'http://x'}}\n- {name: a, webhook: {url: 'http://x'}}\n") ==
-        "sonde.yml:3: receiver \"a\" is already defined at line 2");
+  CHECK(
+      bad("receivers:\n- {name: a, webhook: {url: 'http://x'}}\n- {name: a, webhook: {url: 'http://x'}}\n") ==
+      "sonde.yml:3: receiver \"a\" is already defined at line 2");
   CHECK(bad("receivers:\n- name: a\n  webhook:\n    url: file:///etc\n") ==
         "sonde.yml:4: url: URL scheme must be 'http' or 'https'");
   CHECK(bad("receivers:\n- name: a\n  webhook: {url: 'http://x', headers: {'a b': c}}\n") ==

@@ -1,5 +1,6 @@
-// Strategy: any bytes as YAML, then as a server configuration, a rule file and sonde.yml. Invariants: no crash; a
-// configuration that loads also marshals to text that loads, unless secrets were masked into invalid values.
+// Strategy: any bytes as YAML, then as a server configuration, a rule file and sonde.yml. Invariants: no
+// crash; a configuration that loads also marshals to text that loads, unless secrets were masked into invalid
+// values.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>

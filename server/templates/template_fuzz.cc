@@ -1,5 +1,5 @@
-// Strategy: any bytes as a template, executed on a small tree with tight limits. Invariants: no crash; what does not
-// parse has a line; the output never exceeds its bound.
+// Strategy: any bytes as a template, executed on a small tree with tight limits. Invariants: no crash; what
+// does not parse has a line; the output never exceeds its bound.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -16,7 +16,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return 0;
   }
   FunctionContext context;
-  context.limits = {.text_bytes_max = 1 << 16, .output_bytes_max = 1 << 14, .steps_max = 5'000, .depth_max = 16};
+  context.limits = {
+      .text_bytes_max = 1 << 16, .output_bytes_max = 1 << 14, .steps_max = 5'000, .depth_max = 16};
   context.query = [](std::string_view) -> sonde::Result<std::vector<QuerySample>> {
     return std::vector<QuerySample>{{sonde::LabelSet{{"a", "b"}}, 1.5}};
   };

@@ -11,8 +11,9 @@ namespace {
 
 Result<std::vector<QuerySample>> samples(std::string_view expression) {
   if (expression == "metric") {
-    return std::vector<QuerySample>{{LabelSet{{"__name__", "metric"}, {"instance", "b"}, {"__value__", "two"}}, 21},
-                                    {LabelSet{{"__name__", "metric"}, {"instance", "a"}}, 11}};
+    return std::vector<QuerySample>{
+        {LabelSet{{"__name__", "metric"}, {"instance", "b"}, {"__value__", "two"}}, 21},
+        {LabelSet{{"__name__", "metric"}, {"instance", "a"}}, 11}};
   }
   if (expression == "broken") return fail(ErrorCode::kInvalid, "parse error");
   return std::vector<QuerySample>{};
@@ -46,10 +47,12 @@ const Value kData = Value::map({{"name", "shop"},
 
 TEST_CASE("templates: text, fields, variables and constants") {
   CHECK(run("plain text") == "plain text");
-  CHECK(run("{{ .name }}/{{ .labels.job }}/{{ .labels.missing }}/{{ .nothing }}", kData) == "shop/api//<no value>");
+  CHECK(run("{{ .name }}/{{ .labels.job }}/{{ .labels.missing }}/{{ .nothing }}", kData) ==
+        "shop/api//<no value>");
   CHECK(run("{{ $x := .labels }}{{ $x.job }} {{ $x = 7 }}{{ $x }} {{ $.name }}", kData) == "api 7 shop");
-  CHECK(run(R"({{ "a\tb\x41\u00e9" }}{{ `raw\n` }}{{ 'A' }} {{ 1_000 }} {{ 0x10 }} {{ -1.5 }} {{ 1e3 }} {{ true }})") ==
-        "a\tbA\xc3\xa9raw\\n65 1000 16 -1.5 1000 true");
+  CHECK(
+      run(R"({{ "a\tb\x41\u00e9" }}{{ `raw\n` }}{{ 'A' }} {{ 1_000 }} {{ 0x10 }} {{ -1.5 }} {{ 1e3 }} {{ true }})") ==
+      "a\tbA\xc3\xa9raw\\n65 1000 16 -1.5 1000 true");
   CHECK(run("{{ (index .list 1) }}{{ (print .labels).x }}", kData).starts_with("error"));
 }
 
@@ -62,11 +65,14 @@ TEST_CASE("templates: trim markers eat white space and comments print nothing") 
 }
 
 TEST_CASE("templates: if, else if, with, else") {
-  CHECK(run("{{ if .yes }}A{{ else }}B{{ end }}{{ if .empty }}A{{ else if .name }}C{{ else }}B{{ end }}", kData) == "AC");
-  CHECK(run("{{ with .labels }}{{ .job }}{{ end }}{{ with .empty }}x{{ else }}none{{ end }}", kData) == "apinone");
+  CHECK(run("{{ if .yes }}A{{ else }}B{{ end }}{{ if .empty }}A{{ else if .name }}C{{ else }}B{{ end }}",
+            kData) == "AC");
+  CHECK(run("{{ with .labels }}{{ .job }}{{ end }}{{ with .empty }}x{{ else }}none{{ end }}", kData) ==
+        "apinone");
   CHECK(run("{{ with .empty }}x{{ else with .name }}{{ . }}{{ end }}", kData) == "shop");
-  CHECK(run("{{ if and .yes .name }}1{{ end }}{{ if or .empty .name }}2{{ end }}{{ if not .empty }}3{{ end }}", kData) ==
-        "123");
+  CHECK(
+      run("{{ if and .yes .name }}1{{ end }}{{ if or .empty .name }}2{{ end }}{{ if not .empty }}3{{ end }}",
+          kData) == "123");
   CHECK(run("{{ if or true (index .list 99) }}short{{ end }}", kData) == "short");
   CHECK(run("{{ if and false (index .list 99) }}{{ else }}short{{ end }}", kData) == "short");
 }
@@ -84,7 +90,8 @@ TEST_CASE("templates: range over lists, mappings and whole numbers, with break a
 }
 
 TEST_CASE("templates: define, template and block") {
-  CHECK(run(R"({{ define "t" }}<{{ . }}>{{ end }}{{ template "t" .name }}{{ template "t" 5 }})", kData) == "<shop><5>");
+  CHECK(run(R"({{ define "t" }}<{{ . }}>{{ end }}{{ template "t" .name }}{{ template "t" 5 }})", kData) ==
+        "<shop><5>");
   CHECK(run(R"({{ block "b" .labels }}{{ .zone }}{{ end }})", kData) == "eu");
   CHECK(run(R"({{ define "x" }}{{ .arg0 }}-{{ .arg1 }}{{ end }}{{ template "x" (args "a" 2) }})") == "a-2");
   CHECK(fails_with(run(R"({{ template "missing" }})"), "template \"missing\" not defined"));
@@ -108,8 +115,8 @@ TEST_CASE("templates: pipelines hand the value on as the last argument") {
 }
 
 TEST_CASE("templates: comparisons follow Go, which does not mix whole and broken numbers") {
-  CHECK(run("{{ eq 1 1 }} {{ eq 1 2 1 }} {{ ne \"a\" \"b\" }} {{ lt 1 2 }} {{ le 2.5 2.5 }} {{ gt \"b\" \"a\" }} {{ ge 1 2 }}") ==
-        "true true true true true true false");
+  CHECK(run("{{ eq 1 1 }} {{ eq 1 2 1 }} {{ ne \"a\" \"b\" }} {{ lt 1 2 }} {{ le 2.5 2.5 }} {{ gt \"b\" "
+            "\"a\" }} {{ ge 1 2 }}") == "true true true true true true false");
   CHECK(fails_with(run("{{ gt 1.5 1 }}"), "incompatible types for comparison"));
   CHECK(fails_with(run("{{ eq 1 \"1\" }}"), "incompatible types for comparison"));
   CHECK(run("{{ eq .nothing nil }}", kData) == "true");
@@ -131,23 +138,24 @@ TEST_CASE("templates: printf knows Go's verbs") {
     const char* text;
     const char* want;
   };
-  for (const Row& r : std::initializer_list<Row>{
-           {R"({{ printf "%d %5d|%-5d|%05d %x %X %o %b %c %q %U" 42 42 42 42 255 255 8 5 65 65 65 }})",
-            "42    42|42   |00042 ff FF 10 101 A 'A' U+0041"},
-           {R"({{ printf "%s %10s|%-4s| %q %.2s %x" "a" "b" "c" "d\n" "efg" "hi" }})",
-            R"(a          b|c   | "d\n" ef 6869)"},
-           {R"({{ printf "%f %.2f %8.3f %e %.2e %g %.3g %G" 1.5 3.14159 2.5 1234.5 1234.5 0.000001 1234567.0 1e100 }})",
-            "1.500000 3.14    2.500 1.234500e+03 1.23e+03 1e-06 1.23e+06 1E+100"},
-           {R"({{ printf "%v %v %v %v %t %%" 1 2.5 "s" true false }})", "1 2.5 s true false %"},
-           {R"({{ printf "%+d %+.1f % d" 3 2.5 7 }})", "+3 +2.5  7"},
-           {R"({{ printf "%*d" 5 42 }})", "   42"},
-           {R"({{ printf "%d" "x" }})", "%!d(string=x)"},
-           {R"({{ printf "%d" 1.5 }})", "%!d(float64=1.5)"},
-           {R"({{ printf "%s" }})", "%!s(MISSING)"},
-           {R"({{ printf "a" 1 }})", "a%!(EXTRA int=1)"},
-           {R"({{ printf "%" }})", "%!(NOVERB)"},
-           {R"({{ printf "%T %T" 1 "s" }})", "int string"},
-           {R"({{ print 1 2 "a" "b" 3 }}|{{ println "a" 1 }})", "1 2ab3|a 1\n"}}) {
+  for (
+      const Row& r : std::initializer_list<Row>{
+          {R"({{ printf "%d %5d|%-5d|%05d %x %X %o %b %c %q %U" 42 42 42 42 255 255 8 5 65 65 65 }})",
+           "42    42|42   |00042 ff FF 10 101 A 'A' U+0041"},
+          {R"({{ printf "%s %10s|%-4s| %q %.2s %x" "a" "b" "c" "d\n" "efg" "hi" }})",
+           R"(a          b|c   | "d\n" ef 6869)"},
+          {R"({{ printf "%f %.2f %8.3f %e %.2e %g %.3g %G" 1.5 3.14159 2.5 1234.5 1234.5 0.000001 1234567.0 1e100 }})",
+           "1.500000 3.14    2.500 1.234500e+03 1.23e+03 1e-06 1.23e+06 1E+100"},
+          {R"({{ printf "%v %v %v %v %t %%" 1 2.5 "s" true false }})", "1 2.5 s true false %"},
+          {R"({{ printf "%+d %+.1f % d" 3 2.5 7 }})", "+3 +2.5  7"},
+          {R"({{ printf "%*d" 5 42 }})", "   42"},
+          {R"({{ printf "%d" "x" }})", "%!d(string=x)"},
+          {R"({{ printf "%d" 1.5 }})", "%!d(float64=1.5)"},
+          {R"({{ printf "%s" }})", "%!s(MISSING)"},
+          {R"({{ printf "a" 1 }})", "a%!(EXTRA int=1)"},
+          {R"({{ printf "%" }})", "%!(NOVERB)"},
+          {R"({{ printf "%T %T" 1 "s" }})", "int string"},
+          {R"({{ print 1 2 "a" "b" 3 }}|{{ println "a" 1 }})", "1 2ab3|a 1\n"}}) {
     // print puts a blank only between two operands neither of which is text.
     CHECK(run(r.text) == r.want);
   }
@@ -168,8 +176,9 @@ TEST_CASE("templates: floats print in Go's shortest form") {
 
 TEST_CASE("templates: lists, mappings, times and durations print as in Go") {
   CHECK(run("{{ .list }} {{ .labels }}", kData) == "[1 2 3] map[job:api zone:eu]");
-  CHECK(run("{{ toDuration 3723.5 }} {{ toDuration 0.0015 }} {{ toDuration 0.0000005 }} {{ toDuration 0 }}") ==
-        "1h2m3.5s 1.5ms 500ns 0s");
+  CHECK(
+      run("{{ toDuration 3723.5 }} {{ toDuration 0.0015 }} {{ toDuration 0.0000005 }} {{ toDuration 0 }}") ==
+      "1h2m3.5s 1.5ms 500ns 0s");
   CHECK(run("{{ toTime 1435065584.128 }}") == "2015-06-23 13:19:44.128 +0000 UTC");
 }
 
@@ -180,18 +189,45 @@ TEST_CASE("templates: humanize family") {
   };
   for (const Row& row : std::initializer_list<Row>{
            {"humanize",
-            {{"0.0", "0"}, {"1.0", "1"}, {"1234567.0", "1.235M"}, {"0.12", "120m"}, {"-1234.0", "-1.234k"},
-             {"1e30", "1e+06Y"}, {"\"0.0000001\"", "100n"}, {"\"NaN\"", "NaN"}, {"\"+Inf\"", "+Inf"}, {"1435065584", "1.435G"}}},
+            {{"0.0", "0"},
+             {"1.0", "1"},
+             {"1234567.0", "1.235M"},
+             {"0.12", "120m"},
+             {"-1234.0", "-1.234k"},
+             {"1e30", "1e+06Y"},
+             {"\"0.0000001\"", "100n"},
+             {"\"NaN\"", "NaN"},
+             {"\"+Inf\"", "+Inf"},
+             {"1435065584", "1.435G"}}},
            {"humanize1024",
-            {{"0.0", "0"}, {"1.0", "1"}, {"1048576.0", "1Mi"}, {"0.12", "0.12"}, {"1024.0", "1ki"}, {"2147483648", "2Gi"}}},
+            {{"0.0", "0"},
+             {"1.0", "1"},
+             {"1048576.0", "1Mi"},
+             {"0.12", "0.12"},
+             {"1024.0", "1ki"},
+             {"2147483648", "2Gi"}}},
            {"humanizeDuration",
-            {{"0", "0s"}, {"1", "1s"}, {"60", "1m 0s"}, {"3600", "1h 0m 0s"}, {"86400", "1d 0h 0m 0s"},
-             {"90061", "1d 1h 1m 1s"}, {"-1", "-1s"}, {"-90061", "-1d 1h 1m 1s"}, {".1", "100ms"}, {".0001", "100us"},
-             {".12345", "123.5ms"}, {"60.1", "1m 0s"}, {"1.2345", "1.234s"}, {"\"-Inf\"", "-Inf"}}},
-           {"humanizePercentage", {{"-0.22222", "-22.22%"}, {"0.0", "0%"}, {"0.1234567", "12.35%"}, {"1.23456", "123.5%"}}},
+            {{"0", "0s"},
+             {"1", "1s"},
+             {"60", "1m 0s"},
+             {"3600", "1h 0m 0s"},
+             {"86400", "1d 0h 0m 0s"},
+             {"90061", "1d 1h 1m 1s"},
+             {"-1", "-1s"},
+             {"-90061", "-1d 1h 1m 1s"},
+             {".1", "100ms"},
+             {".0001", "100us"},
+             {".12345", "123.5ms"},
+             {"60.1", "1m 0s"},
+             {"1.2345", "1.234s"},
+             {"\"-Inf\"", "-Inf"}}},
+           {"humanizePercentage",
+            {{"-0.22222", "-22.22%"}, {"0.0", "0%"}, {"0.1234567", "12.35%"}, {"1.23456", "123.5%"}}},
            {"humanizeTimestamp",
-            {{"1435065584.128", "2015-06-23 13:19:44.128 +0000 UTC"}, {"0", "1970-01-01 00:00:00 +0000 UTC"},
-             {"-1", "1969-12-31 23:59:59 +0000 UTC"}, {"\"NaN\"", "NaN"}}}}) {
+            {{"1435065584.128", "2015-06-23 13:19:44.128 +0000 UTC"},
+             {"0", "1970-01-01 00:00:00 +0000 UTC"},
+             {"-1", "1969-12-31 23:59:59 +0000 UTC"},
+             {"\"NaN\"", "NaN"}}}}) {
     for (const auto& [in, want] : row.values) {
       std::string text = std::string("{{ ") + row.function + " " + in + " }}";
       INFO(text);
@@ -210,21 +246,24 @@ TEST_CASE("templates: text functions") {
   CHECK(run(R"({{ match "a+" "baa" }} {{ match "^a" "b" }})") == "true false");
   CHECK(fails_with(run(R"({{ match "(" "b" }})"), "error parsing regexp"));
   CHECK(run(R"({{ stripPort "host:9100" }} {{ stripPort "[::1]:80" }} {{ stripPort "a" }})") == "host ::1 a");
-  CHECK(run(R"({{ stripDomain "foo.example.com:80" }} {{ stripDomain "1.2.3.4:80" }} {{ stripDomain "a.b" }})") ==
-        "foo:80 1.2.3.4:80 a");
+  CHECK(
+      run(R"({{ stripDomain "foo.example.com:80" }} {{ stripDomain "1.2.3.4:80" }} {{ stripDomain "a.b" }})") ==
+      "foo:80 1.2.3.4:80 a");
   CHECK(run(R"({{ parseDuration "1h2m10ms" }} {{ parseDuration "-5s" }})") == "3720.01 -5");
   CHECK(fails_with(run(R"({{ parseDuration "1s1h" }})"), "not a valid duration"));
   CHECK(run(R"({{ graphLink "up{a=\"b\"}" }} {{ tableLink "x y" }})") ==
         "/graph?g0.expr=up%7Ba%3D%22b%22%7D&g0.tab=0 /graph?g0.expr=x+y&g0.tab=1");
   CHECK(run("{{ externalURL }} {{ pathPrefix }}") == "http://testhost:9090/path/prefix /path/prefix");
-  CHECK(run(R"({{ join ", " (stringSlice "a" "b") }} {{ trimSpace "  x " }} {{ safeHtml "<b>" }})") == "a, b x <b>");
+  CHECK(run(R"({{ join ", " (stringSlice "a" "b") }} {{ trimSpace "  x " }} {{ safeHtml "<b>" }})") ==
+        "a, b x <b>");
   CHECK(run("{{ now }}") == "1.353755652e+09");
 }
 
 TEST_CASE("templates: query results and what is made of them") {
   CHECK(run(R"({{ range query "metric" }}{{ .Labels.instance }}={{ .Value }};{{ end }})") == "b=21;a=11;");
   CHECK(run(R"({{ range query "metric" | sortByLabel "instance" }}{{ .Labels.instance }}{{ end }})") == "ab");
-  CHECK(run(R"({{ query "metric" | first | value }} {{ query "metric" | first | label "instance" }})") == "21 b");
+  CHECK(run(R"({{ query "metric" | first | value }} {{ query "metric" | first | label "instance" }})") ==
+        "21 b");
   CHECK(run(R"({{ query "metric" | first | strvalue }})") == "two");
   CHECK(run(R"({{ with query "nothing" }}x{{ else }}none{{ end }})") == "none");
   CHECK(fails_with(run(R"({{ query "nothing" | first }})"), "first() called on vector with no elements"));
@@ -240,29 +279,30 @@ TEST_CASE("templates: malformed input is an error with its line") {
     const char* part;
     int line;
   };
-  for (const Row& r : std::initializer_list<Row>{{"{{", "unclosed action", 1},
-                                                 {"\n{{ if }}{{ end }}", "missing value for if", 2},
-                                                 {"a\nb{{ foo }}", "function \"foo\" not defined", 2},
-                                                 {"{{ $x }}", "undefined variable \"$x\"", 1},
-                                                 {"{{ $x = 1 }}", "undefined variable", 1},
-                                                 {"{{ if true }}", "unexpected EOF", 1},
-                                                 {"{{ end }}", "unexpected {{end}}", 1},
-                                                 {"{{ else }}", "unexpected {{else}}", 1},
-                                                 {"{{ if 1 }}{{ else }}{{ else }}{{ end }}", "expected end", 1},
-                                                 {"{{ \"abc }}", "unterminated quoted string", 1},
-                                                 {"{{ `abc }}", "unterminated raw quoted string", 1},
-                                                 {"{{ /* x }}", "unexpected", 1},
-                                                 {"{{/* x }}", "unclosed comment", 1},
-                                                 {"{{ (1 }}", "unclosed left paren", 1},
-                                                 {"{{ 1) }}", "unexpected right paren", 1},
-                                                 {"{{ 1x }}", "bad number syntax", 1},
-                                                 {"{{ . | }}", "missing value for command", 1},
-                                                 {"{{ break }}", "outside {{range}}", 1},
-                                                 {"{{ \"a\".b }}", "unexpected . after term", 1},
-                                                 {"{{ ? }}", "unexpected \"?\" in command", 1},
-                                                 {"{{ define }}{{ end }}", "unexpected", 1},
-                                                 {"{{ '' }}", "malformed character", 1},
-                                                 {"{{ if 1 }}{{ define \"x\" }}{{ end }}{{ end }}", "unexpected {{define}}", 1}}) {
+  for (const Row& r : std::initializer_list<Row>{
+           {"{{", "unclosed action", 1},
+           {"\n{{ if }}{{ end }}", "missing value for if", 2},
+           {"a\nb{{ foo }}", "function \"foo\" not defined", 2},
+           {"{{ $x }}", "undefined variable \"$x\"", 1},
+           {"{{ $x = 1 }}", "undefined variable", 1},
+           {"{{ if true }}", "unexpected EOF", 1},
+           {"{{ end }}", "unexpected {{end}}", 1},
+           {"{{ else }}", "unexpected {{else}}", 1},
+           {"{{ if 1 }}{{ else }}{{ else }}{{ end }}", "expected end", 1},
+           {"{{ \"abc }}", "unterminated quoted string", 1},
+           {"{{ `abc }}", "unterminated raw quoted string", 1},
+           {"{{ /* x }}", "unexpected", 1},
+           {"{{/* x }}", "unclosed comment", 1},
+           {"{{ (1 }}", "unclosed left paren", 1},
+           {"{{ 1) }}", "unexpected right paren", 1},
+           {"{{ 1x }}", "bad number syntax", 1},
+           {"{{ . | }}", "missing value for command", 1},
+           {"{{ break }}", "outside {{range}}", 1},
+           {"{{ \"a\".b }}", "unexpected . after term", 1},
+           {"{{ ? }}", "unexpected \"?\" in command", 1},
+           {"{{ define }}{{ end }}", "unexpected", 1},
+           {"{{ '' }}", "malformed character", 1},
+           {"{{ if 1 }}{{ define \"x\" }}{{ end }}{{ end }}", "unexpected {{define}}", 1}}) {
     INFO(r.text);
     auto t = Template::parse("t", r.text);
     REQUIRE_FALSE(t);
@@ -285,11 +325,15 @@ TEST_CASE("templates: an error while executing names the place") {
 TEST_CASE("templates: output, steps, depth and growing texts are bounded") {
   CHECK(fails_with(run("{{ range 1000000000 }}{{ end }}"), "steps"));
   CHECK(fails_with(run("{{ range 100000 }}0123456789012345{{ end }}"), "output is longer"));
-  CHECK(fails_with(run(R"({{ define "r" }}{{ template "r" . }}{{ end }}{{ template "r" . }})"), "maximum template depth"));
-  CHECK(fails_with(run(R"({{ $x := "ab" }}{{ range 40 }}{{ $x = print $x $x }}{{ end }}{{ len $x }})"), "longer than"));
-  CHECK(fails_with(run(R"({{ $x := args 1 }}{{ range 31 }}{{ $x = args $x $x }}{{ end }}{{ $x }})"), "longer than"));
-  CHECK(fails_with(run(R"({{ $x := args 1 }}{{ range 31 }}{{ $x = args $x $x }}{{ end }}{{ printf "%d" $x }})"),
+  CHECK(fails_with(run(R"({{ define "r" }}{{ template "r" . }}{{ end }}{{ template "r" . }})"),
+                   "maximum template depth"));
+  CHECK(fails_with(run(R"({{ $x := "ab" }}{{ range 40 }}{{ $x = print $x $x }}{{ end }}{{ len $x }})"),
                    "longer than"));
+  CHECK(fails_with(run(R"({{ $x := args 1 }}{{ range 31 }}{{ $x = args $x $x }}{{ end }}{{ $x }})"),
+                   "longer than"));
+  CHECK(
+      fails_with(run(R"({{ $x := args 1 }}{{ range 31 }}{{ $x = args $x $x }}{{ end }}{{ printf "%d" $x }})"),
+                 "longer than"));
   std::string deep;
   for (int i = 0; i < 100; i++) deep += "{{ if 1 }}";
   CHECK(fails_with(run(deep), "nested too deep"));
@@ -319,8 +363,10 @@ TEST_CASE("alert texts: labels, value and externals are at hand") {
     return expand_alert_text(text, labels, external, "http://sonde/x", value, samples, EventTime{});
   };
   CHECK(expand("no template") == "no template");
-  CHECK(expand("{{ $labels.service }} on {{ $labels.instance | stripPort }}: {{ $value | humanizePercentage }}") ==
-        "shop on web-1: 5.12%");
+  CHECK(
+      expand(
+          "{{ $labels.service }} on {{ $labels.instance | stripPort }}: {{ $value | humanizePercentage }}") ==
+      "shop on web-1: 5.12%");
   CHECK(expand("{{ .Labels.service }} {{ .Value }} {{ $externalLabels.region }} {{ $externalURL }}") ==
         "shop 0.0512 eu http://sonde/x");
   CHECK(expand("{{ $labels.absent }}|") == "|");
@@ -334,10 +380,12 @@ TEST_CASE("alert texts: a broken template becomes text") {
     return expand_alert_text(text, labels, {}, "", 1, samples, EventTime{});
   };
   CHECK(expand("{{ nope }}") ==
-        "<error expanding template: error parsing template __alert_A: template: __alert_A:1: function \"nope\" not "
+        "<error expanding template: error parsing template __alert_A: template: __alert_A:1: function "
+        "\"nope\" not "
         "defined>");
   std::string failed = expand("{{ $.labels.service }}");
-  CHECK(failed.starts_with("<error expanding template: error executing template __alert_A: template: __alert_A:1:"));
+  CHECK(failed.starts_with(
+      "<error expanding template: error executing template __alert_A: template: __alert_A:1:"));
   CHECK(failed.find("can't evaluate field labels in type template.AlertTemplateData") != std::string::npos);
   CHECK(check_alert_text("A", "{{ $labels.x }}"));
   CHECK(check_alert_text("A", "a\n{{ $labels.x ").error().line == 2);
