@@ -117,7 +117,8 @@ Result<std::vector<std::string>> glob(const FileSystem& fs, const std::string& p
         SONDE_TRY(bool hit, match_component(component, name));
         if (!hit) continue;
         if (next.size() >= paths_max) {
-          return fail(ErrorCode::kLimit, fmt::format("pattern {} matches more than {} files", pattern, paths_max));
+          return fail(ErrorCode::kLimit,
+                      fmt::format("pattern {} matches more than {} files", pattern, paths_max));
         }
         next.push_back(prefix + name);
       }

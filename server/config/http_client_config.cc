@@ -80,7 +80,8 @@ Result<> read_authorization(const Node& node, const ParseContext& context, Autho
   r.read("type", out.type);
   r.read("credentials", out.credentials);
   r.read("credentials_file", out.credentials_file);
-  if (r.has("credentials_ref")) r.set_error(r.at("credentials_ref"), "credentials_ref: no secret manager is configured");
+  if (r.has("credentials_ref"))
+    r.set_error(r.at("credentials_ref"), "credentials_ref: no secret manager is configured");
   if (!out.credentials.empty() && !out.credentials_file.empty()) {
     r.set_error(node, "at most one of authorization credentials & credentials_file must be configured");
   }
@@ -105,10 +106,12 @@ void read_proxy(MappingReader& r, ProxyConfig& out) {
     return {};
   });
   if (!out.proxy_url.empty()) {
-    if (Result<> ok = check_url(out.proxy_url); !ok) r.set_error(r.at("proxy_url"), "proxy_url: " + ok.error().message);
+    if (Result<> ok = check_url(out.proxy_url); !ok)
+      r.set_error(r.at("proxy_url"), "proxy_url: " + ok.error().message);
   }
   if (out.proxy_from_environment && !out.proxy_url.empty()) {
-    r.set_error(r.at("proxy_url"), "if proxy_from_environment is configured, proxy_url must not be configured");
+    r.set_error(r.at("proxy_url"),
+                "if proxy_from_environment is configured, proxy_url must not be configured");
   }
   if (out.proxy_from_environment && !out.no_proxy.empty()) {
     r.set_error(r.at("no_proxy"), "if proxy_from_environment is configured, no_proxy must not be configured");
@@ -117,8 +120,9 @@ void read_proxy(MappingReader& r, ProxyConfig& out) {
     r.set_error(r.at("no_proxy"), "if no_proxy is configured, proxy_url must also be configured");
   }
   if (!out.proxy_connect_header.empty() && !out.proxy_from_environment && out.proxy_url.empty()) {
-    r.set_error(r.at("proxy_connect_header"),
-                "if proxy_connect_header is configured, proxy_url or proxy_from_environment must also be configured");
+    r.set_error(
+        r.at("proxy_connect_header"),
+        "if proxy_connect_header is configured, proxy_url or proxy_from_environment must also be configured");
   }
 }
 
@@ -152,8 +156,9 @@ Result<> read_oauth2(const Node& node, const ParseContext& context, OAuth2& out)
     r.set_error(node, "at most one of oauth2 client_secret & client_secret_file must be configured");
   }
   if (!out.client_certificate_key.empty() && !out.client_certificate_key_file.empty()) {
-    r.set_error(node,
-                "at most one of oauth2 client_certificate_key & client_certificate_key_file must be configured");
+    r.set_error(
+        node,
+        "at most one of oauth2 client_certificate_key & client_certificate_key_file must be configured");
   }
   static constexpr std::string_view kGrants[] = {"", "client_credentials", "password",
                                                  "urn:ietf:params:oauth:grant-type:jwt-bearer"};
@@ -161,8 +166,10 @@ Result<> read_oauth2(const Node& node, const ParseContext& context, OAuth2& out)
     r.set_error(r.at("grant_type"), "unknown oauth2 grant_type " + quote(out.grant_type));
   }
   static constexpr std::string_view kAlgorithms[] = {"", "RS256", "RS384", "RS512"};
-  if (std::find(std::begin(kAlgorithms), std::end(kAlgorithms), out.signature_algorithm) == std::end(kAlgorithms)) {
-    r.set_error(r.at("signature_algorithm"), "unknown oauth2 signature_algorithm " + quote(out.signature_algorithm));
+  if (std::find(std::begin(kAlgorithms), std::end(kAlgorithms), out.signature_algorithm) ==
+      std::end(kAlgorithms)) {
+    r.set_error(r.at("signature_algorithm"),
+                "unknown oauth2 signature_algorithm " + quote(out.signature_algorithm));
   }
   out.client_secret_file = resolve_path(context.dir, out.client_secret_file);
   out.client_certificate_key_file = resolve_path(context.dir, out.client_certificate_key_file);
@@ -213,8 +220,9 @@ Result<> read_tls_config(const Node& node, const ParseContext& context, TlsConfi
   version("min_version", out.min_version);
   version("max_version", out.max_version);
   if (!out.max_version.empty() && !out.min_version.empty() && out.max_version < out.min_version) {
-    r.set_error(node, "tls_config.max_version must be greater than or equal to tls_config.min_version if both are "
-                      "specified");
+    r.set_error(node,
+                "tls_config.max_version must be greater than or equal to tls_config.min_version if both are "
+                "specified");
   }
   auto both = [&](bool a, bool b, const char* names) {
     if (a && b) r.set_error(node, fmt::format("at most one of {} must be configured", names));
@@ -225,7 +233,8 @@ Result<> read_tls_config(const Node& node, const ParseContext& context, TlsConfi
   bool cert = !out.cert.empty() || !out.cert_file.empty();
   bool key = !out.key.empty() || !out.key_file.empty();
   if (cert && !key) {
-    r.set_error(node, "exactly one of key or key_file must be configured when a client certificate is configured");
+    r.set_error(node,
+                "exactly one of key or key_file must be configured when a client certificate is configured");
   }
   if (key && !cert) {
     r.set_error(node, "exactly one of cert or cert_file must be configured when a client key is configured");
@@ -238,7 +247,8 @@ Result<> read_tls_config(const Node& node, const ParseContext& context, TlsConfi
 
 void read_http_client_config(MappingReader& r, const ParseContext& context, HttpClientConfig& out) {
   r.with("basic_auth", [&](const Node& n) { return read_basic_auth(n, context, out.basic_auth.emplace()); });
-  r.with("authorization", [&](const Node& n) { return read_authorization(n, context, out.authorization.emplace()); });
+  r.with("authorization",
+         [&](const Node& n) { return read_authorization(n, context, out.authorization.emplace()); });
   r.with("oauth2", [&](const Node& n) { return read_oauth2(n, context, out.oauth2.emplace()); });
   Secret bearer_token;
   std::string bearer_token_file;
@@ -253,7 +263,8 @@ void read_http_client_config(MappingReader& r, const ParseContext& context, Http
                 "at most one of basic_auth, oauth2, bearer_token & bearer_token_file must be configured");
   }
   if (bearer && out.authorization) {
-    r.set_error(r.at("authorization"), "authorization is not compatible with bearer_token & bearer_token_file");
+    r.set_error(r.at("authorization"),
+                "authorization is not compatible with bearer_token & bearer_token_file");
   }
   if ((out.authorization && (out.basic_auth || out.oauth2)) || (out.basic_auth && out.oauth2)) {
     r.set_error(r.at(out.authorization ? "authorization" : "oauth2"),
@@ -404,7 +415,8 @@ Result<> check_url(std::string_view url) {
   if (!parts.has_authority) return {};
   std::string_view host = parts.authority;
   if (size_t at = host.rfind('@'); at != std::string_view::npos) host.remove_prefix(at + 1);
-  if (host.find_first_of(" <>\"{}|\\^`") != std::string_view::npos) return bad("invalid character in host name");
+  if (host.find_first_of(" <>\"{}|\\^`") != std::string_view::npos)
+    return bad("invalid character in host name");
   std::string_view port;
   if (host.starts_with('[')) {
     size_t close = host.find(']');
@@ -426,7 +438,8 @@ Result<> check_http_url(std::string_view url) {
   SONDE_CHECK(check_url(url));
   UrlParts parts = split_url(url);
   std::string scheme = lowered(parts.scheme);
-  if (scheme != "http" && scheme != "https") return fail(ErrorCode::kInvalid, "URL scheme must be 'http' or 'https'");
+  if (scheme != "http" && scheme != "https")
+    return fail(ErrorCode::kInvalid, "URL scheme must be 'http' or 'https'");
   std::string_view host = parts.authority;
   if (size_t at = host.rfind('@'); at != std::string_view::npos) host.remove_prefix(at + 1);
   if (host.empty() || host.starts_with(':')) return fail(ErrorCode::kInvalid, "host is missing in URL");

@@ -1,4 +1,5 @@
-// How to reach something over HTTP: credentials, TLS, proxy, headers. The http_config of Prometheus, wherever it occurs.
+// How to reach something over HTTP: credentials, TLS, proxy, headers. The http_config of Prometheus, wherever
+// it occurs.
 #pragma once
 
 #include <map>
@@ -103,7 +104,8 @@ Result<> read_tls_config(const Node& node, const ParseContext& context, TlsConfi
 void write_http_client_config(YamlMap& map, const HttpClientConfig& config, bool http2_default = true);
 YamlMap to_yaml(const TlsConfig& tls);
 
-// Enough of a URL check for configuration: no blanks or control characters, a scheme that can be one, a valid port.
+// Enough of a URL check for configuration: no blanks or control characters, a scheme that can be one, a valid
+// port.
 Result<> check_url(std::string_view url);
 // The same, with scheme http or https and a host.
 Result<> check_http_url(std::string_view url);

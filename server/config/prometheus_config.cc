@@ -20,11 +20,12 @@ constexpr std::pair<ScrapeProtocol, const char*> kProtocols[] = {
 };
 
 const std::vector<ScrapeProtocol> kDefaultProtocols = {
-    ScrapeProtocol::kOpenMetricsText100, ScrapeProtocol::kOpenMetricsText001, ScrapeProtocol::kPrometheusText100,
-    ScrapeProtocol::kPrometheusText004};
-const std::vector<ScrapeProtocol> kProtoFirstProtocols = {
-    ScrapeProtocol::kPrometheusProto, ScrapeProtocol::kOpenMetricsText100, ScrapeProtocol::kOpenMetricsText001,
+    ScrapeProtocol::kOpenMetricsText100, ScrapeProtocol::kOpenMetricsText001,
     ScrapeProtocol::kPrometheusText100, ScrapeProtocol::kPrometheusText004};
+const std::vector<ScrapeProtocol> kProtoFirstProtocols = {
+    ScrapeProtocol::kPrometheusProto, ScrapeProtocol::kOpenMetricsText100,
+    ScrapeProtocol::kOpenMetricsText001, ScrapeProtocol::kPrometheusText100,
+    ScrapeProtocol::kPrometheusText004};
 
 constexpr std::pair<EscapingScheme, const char*> kEscapings[] = {
     {EscapingScheme::kAllowUtf8, "allow-utf-8"},
@@ -34,10 +35,11 @@ constexpr std::pair<EscapingScheme, const char*> kEscapings[] = {
 };
 
 constexpr std::string_view kMechanisms[] = {
-    "aws",     "azure",    "consul",     "digitalocean", "dns",      "docker",   "dockerswarm", "ec2",    "eureka",
-    "gce",     "hetzner",  "ionos",      "kubernetes",   "kuma",     "lightsail", "linode",     "marathon", "nerve",
-    "nomad",   "oci",      "openstack",  "outscale",     "ovhcloud", "puppetdb", "scaleway",    "serverset", "stackit",
-    "triton",  "uyuni",    "vultr",      "ecs",          "elasticache", "msk",   "rds"};
+    "aws",       "azure",    "consul",   "digitalocean", "dns",       "docker",     "dockerswarm",
+    "ec2",       "eureka",   "gce",      "hetzner",      "ionos",     "kubernetes", "kuma",
+    "lightsail", "linode",   "marathon", "nerve",        "nomad",     "oci",        "openstack",
+    "outscale",  "ovhcloud", "puppetdb", "scaleway",     "serverset", "stackit",    "triton",
+    "uyuni",     "vultr",    "ecs",      "elasticache",  "msk",       "rds"};
 
 Location location(const Node& node) { return {node.file ? *node.file : std::string(), node.line}; }
 
@@ -75,8 +77,8 @@ void read_validation(MappingReader& r, NameValidation& out) {
     } else if (text == "legacy") {
       out = NameValidation::kLegacy;
     } else if (!text.empty()) {
-      return fail(n.error("unknown metric name validation method specified, must be either 'legacy' or 'utf8', got " +
-                          text));
+      return fail(n.error(
+          "unknown metric name validation method specified, must be either 'legacy' or 'utf8', got " + text));
     }
     return {};
   });
@@ -91,9 +93,10 @@ void read_escaping(MappingReader& r, std::optional<EscapingScheme>& out) {
         return {};
       }
     }
-    return fail(n.error(fmt::format("unknown global name escaping method specified, must be one of '{}', '{}', '{}', or "
-                                    "'{}', got {}",
-                                    "allow-utf-8", "underscores", "dots", "values", quote(text))));
+    return fail(n.error(
+        fmt::format("unknown global name escaping method specified, must be one of '{}', '{}', '{}', or "
+                    "'{}', got {}",
+                    "allow-utf-8", "underscores", "dots", "values", quote(text))));
   });
 }
 
@@ -175,7 +178,8 @@ void read_discovery(MappingReader& r, const Node& node, const ParseContext& cont
     h.read("refresh_interval", d.refresh_interval);
     read_http_client_config(h, context, d.http);
     if (Result<> ok = check_http_url(d.url); !ok) h.set_error(h.at("url"), ok.error().message);
-    if (d.refresh_interval.ns <= 0) h.set_error(h.at("refresh_interval"), "refresh_interval must be positive");
+    if (d.refresh_interval.ns <= 0)
+      h.set_error(h.at("refresh_interval"), "refresh_interval must be positive");
     SONDE_CHECK(h.finish());
     out.http_sd_configs.push_back(std::move(d));
     return {};
@@ -195,7 +199,8 @@ void read_discovery(MappingReader& r, const Node& node, const ParseContext& cont
 }
 
 // Names that the client sets itself on remote read, remote write and trace export.
-Result<> check_remote_headers(const std::map<std::string, std::string>& headers, const char* authorization_message) {
+Result<> check_remote_headers(const std::map<std::string, std::string>& headers,
+                              const char* authorization_message) {
   static constexpr std::string_view kReserved[] = {"host",
                                                    "content-encoding",
                                                    "content-length",
@@ -251,9 +256,11 @@ class Loader {
     r.each("scrape_configs", "scrape config section", [&](const Node& n) { return add_scrape_config(n); });
     r.with("alerting", [&](const Node& n) { return read_alerting(n); });
     std::set<std::string> names;
-    r.each("remote_write", "remote write config section", [&](const Node& n) { return read_remote_write(n, names); });
+    r.each("remote_write", "remote write config section",
+           [&](const Node& n) { return read_remote_write(n, names); });
     names.clear();
-    r.each("remote_read", "remote read config section", [&](const Node& n) { return read_remote_read(n, names); });
+    r.each("remote_read", "remote read config section",
+           [&](const Node& n) { return read_remote_read(n, names); });
     r.with("otlp", [&](const Node& n) { return read_otlp(n); });
     r.with("storage", [&](const Node& n) { return read_storage(n); });
     r.with("tracing", [&](const Node& n) { return read_tracing(n); });
@@ -290,7 +297,8 @@ class Loader {
     }
     g.scrape_timeout = timeout.ns != 0 ? timeout : std::min(Duration::seconds(10), g.scrape_interval);
     if (evaluation.ns != 0) g.evaluation_interval = evaluation;
-    if (g.metric_name_validation == NameValidation::kLegacy && g.metric_name_escaping == EscapingScheme::kAllowUtf8) {
+    if (g.metric_name_validation == NameValidation::kLegacy &&
+        g.metric_name_escaping == EscapingScheme::kAllowUtf8) {
       r.set_error(r.at("metric_name_escaping_scheme"),
                   "utf8 metric names requested but validation scheme is not set to UTF8");
     }
@@ -317,7 +325,8 @@ class Loader {
         }
         return *v;
       });
-      if (!is_valid_utf8(expanded)) return fail(e.value->error(quote(expanded) + " is not a valid label value"));
+      if (!is_valid_utf8(expanded))
+        return fail(e.value->error(quote(expanded) + " is not a valid label value"));
       labels.emplace_back(e.key, std::move(expanded));
     }
     config_.global.external_labels = LabelSet::from(std::move(labels));
@@ -327,7 +336,8 @@ class Loader {
   void read_patterns(MappingReader& r, std::string_view key, std::string_view complaint,
                      std::vector<std::string>& out) {
     r.with(key, [&](const Node& n) -> Result<> {
-      if (n.kind != NodeKind::kSequence) return fail(n.error(std::string(key) + " must be a list of file patterns"));
+      if (n.kind != NodeKind::kSequence)
+        return fail(n.error(std::string(key) + " must be a list of file patterns"));
       for (const NodePtr& item : n.items) {
         SONDE_TRY(std::string pattern, node_string(*item));
         if (!is_rule_path(pattern)) return fail(item->error(fmt::format("{} {}", complaint, quote(pattern))));
@@ -344,8 +354,9 @@ class Loader {
     SONDE_TRY(ScrapeConfig sc, read_scrape_config(node));
     auto [it, fresh] = job_lines_.emplace(sc.job_name, sc.at);
     if (!fresh) {
-      return fail(node.error(fmt::format("found multiple scrape configs with job name {}, the other is at {}:{}",
-                                         quote(sc.job_name), it->second.file, it->second.line)));
+      return fail(
+          node.error(fmt::format("found multiple scrape configs with job name {}, the other is at {}:{}",
+                                 quote(sc.job_name), it->second.file, it->second.line)));
     }
     config_.scrape_configs.push_back(std::move(sc));
     return {};
@@ -402,8 +413,8 @@ class Loader {
     read_http_client_config(r, context_, sc.http);
     read_relabels(r, "relabel_configs", "target relabeling rule in scrape config", sc.metric_name_validation,
                   sc.relabel_configs);
-    read_relabels(r, "metric_relabel_configs", "metric relabeling rule in scrape config", sc.metric_name_validation,
-                  sc.metric_relabel_configs);
+    read_relabels(r, "metric_relabel_configs", "metric relabeling rule in scrape config",
+                  sc.metric_name_validation, sc.metric_relabel_configs);
     SONDE_CHECK(r.finish());
 
     if (sc.job_name.empty()) return fail(r.at("job_name").error("job_name is empty"));
@@ -412,11 +423,12 @@ class Loader {
     }
     if (sc.scrape_interval.ns == 0) sc.scrape_interval = g.scrape_interval;
     if (sc.scrape_timeout > sc.scrape_interval) {
-      return fail(r.at("scrape_timeout")
-                      .error(fmt::format(
-                          "scrape timeout greater than scrape interval for scrape config with job name {}: {} > {}",
-                          quote(sc.job_name), format_duration(sc.scrape_timeout),
-                          format_duration(sc.scrape_interval))));
+      return fail(
+          r.at("scrape_timeout")
+              .error(fmt::format(
+                  "scrape timeout greater than scrape interval for scrape config with job name {}: {} > {}",
+                  quote(sc.job_name), format_duration(sc.scrape_timeout),
+                  format_duration(sc.scrape_interval))));
     }
     if (sc.scrape_timeout.ns == 0) sc.scrape_timeout = std::min(g.scrape_timeout, sc.scrape_interval);
     if (sc.limits.body_size_limit == 0) sc.limits.body_size_limit = g.limits.body_size_limit;
@@ -439,9 +451,9 @@ class Loader {
           *g.metric_name_escaping == EscapingScheme::kAllowUtf8)) {
       escaping = g.metric_name_escaping;
     }
-    sc.metric_name_escaping = escaping.value_or(sc.metric_name_validation == NameValidation::kLegacy
-                                                    ? EscapingScheme::kUnderscores
-                                                    : EscapingScheme::kAllowUtf8);
+    sc.metric_name_escaping =
+        escaping.value_or(sc.metric_name_validation == NameValidation::kLegacy ? EscapingScheme::kUnderscores
+                                                                               : EscapingScheme::kAllowUtf8);
     if (sc.metric_name_validation == NameValidation::kLegacy &&
         sc.metric_name_escaping == EscapingScheme::kAllowUtf8) {
       return fail(r.at("metric_name_escaping_scheme")
@@ -458,7 +470,8 @@ class Loader {
         config_.files_read.push_back(path);
         context_.dir = directory_of(path);
         MappingReader r(*root, "a scrape config file");
-        r.each("scrape_configs", "scrape config section", [&](const Node& n) { return add_scrape_config(n); });
+        r.each("scrape_configs", "scrape config section",
+               [&](const Node& n) { return add_scrape_config(n); });
         SONDE_CHECK(r.finish());
       }
     }
@@ -468,7 +481,8 @@ class Loader {
   Result<> read_alerting(const Node& node) {
     const NameValidation names = config_.global.metric_name_validation;
     MappingReader r(node, "alerting");
-    read_relabels(r, "alert_relabel_configs", "alert relabeling rule", names, config_.alerting.alert_relabel_configs);
+    read_relabels(r, "alert_relabel_configs", "alert relabeling rule", names,
+                  config_.alerting.alert_relabel_configs);
     r.each("alertmanagers", "Alertmanager config section", [&](const Node& n) -> Result<> {
       AlertmanagerConfig am;
       am.at = location(n);
@@ -532,28 +546,34 @@ class Loader {
       m.read("send_interval", c.metadata_send_interval);
       m.read("max_samples_per_send", c.metadata_max_samples_per_send);
       if (c.metadata_max_samples_per_send <= 0) {
-        m.set_error(m.at("max_samples_per_send"), "metadata_config max_samples_per_send must be greater than 0");
+        m.set_error(m.at("max_samples_per_send"),
+                    "metadata_config max_samples_per_send must be greater than 0");
       }
       return m.finish();
     });
     read_http_client_config(r, context_, c.http);
     if (c.url.empty()) r.set_error(r.at("url"), "url for remote_write is empty");
     if (Result<> ok = check_url(c.url); !ok) r.set_error(r.at("url"), ok.error().message);
-    if (c.protobuf_message != "prometheus.WriteRequest" && c.protobuf_message != "io.prometheus.write.v2.Request") {
-      r.set_error(r.at("protobuf_message"),
-                  fmt::format("unknown type for remote write protobuf message {}, supported: prometheus.WriteRequest, "
-                              "io.prometheus.write.v2.Request",
-                              c.protobuf_message));
+    if (c.protobuf_message != "prometheus.WriteRequest" &&
+        c.protobuf_message != "io.prometheus.write.v2.Request") {
+      r.set_error(
+          r.at("protobuf_message"),
+          fmt::format(
+              "unknown type for remote write protobuf message {}, supported: prometheus.WriteRequest, "
+              "io.prometheus.write.v2.Request",
+              c.protobuf_message));
     }
-    if (Result<> ok = check_remote_headers(c.headers,
-                                           "authorization header must be changed via the basic_auth, authorization, "
-                                           "oauth2, sigv4, azuread or google_iam parameter");
+    if (Result<> ok =
+            check_remote_headers(c.headers,
+                                 "authorization header must be changed via the basic_auth, authorization, "
+                                 "oauth2, sigv4, azuread or google_iam parameter");
         !ok) {
       r.set_error(r.at("headers"), ok.error().message);
     }
     if (c.cloud_auth.size() + (c.http.has_credentials() ? 1 : 0) > 1) {
       r.set_error(node,
-                  "at most one of basic_auth, authorization, oauth2, sigv4, azuread or google_iam must be configured");
+                  "at most one of basic_auth, authorization, oauth2, sigv4, azuread or google_iam must be "
+                  "configured");
     }
     if (!c.name.empty() && !names.insert(c.name).second) {
       r.set_error(r.at("name"), "found multiple remote write configs with job name " + quote(c.name));
@@ -575,7 +595,8 @@ class Loader {
     r.read("retry_on_http_429", q.retry_on_http_429);
     r.read("sample_age_limit", q.sample_age_limit);
     auto positive = [&](const char* key, int64_t v) {
-      if (v <= 0) r.set_error(r.at(key), fmt::format("queue_config {} must be greater than 0, got {}", key, v));
+      if (v <= 0)
+        r.set_error(r.at(key), fmt::format("queue_config {} must be greater than 0, got {}", key, v));
     };
     positive("capacity", q.capacity);
     positive("max_shards", q.max_shards);
@@ -613,7 +634,8 @@ class Loader {
       }
     }
     if (Result<> ok = check_remote_headers(
-            c.headers, "authorization header must be changed via the basic_auth, authorization, or oauth2 parameter");
+            c.headers,
+            "authorization header must be changed via the basic_auth, authorization, or oauth2 parameter");
         !ok) {
       r.set_error(r.at("headers"), ok.error().message);
     }
@@ -640,15 +662,18 @@ class Loader {
     static constexpr std::string_view kStrategies[] = {"UnderscoreEscapingWithSuffixes",
                                                        "UnderscoreEscapingWithoutSuffixes",
                                                        "NoUTF8EscapingWithSuffixes", "NoTranslation"};
-    if (std::find(std::begin(kStrategies), std::end(kStrategies), o.translation_strategy) == std::end(kStrategies)) {
+    if (std::find(std::begin(kStrategies), std::end(kStrategies), o.translation_strategy) ==
+        std::end(kStrategies)) {
       r.set_error(r.at("translation_strategy"),
                   "unsupported OTLP translation strategy " + quote(o.translation_strategy));
     }
     if (config_.global.metric_name_validation == NameValidation::kLegacy &&
-        (o.translation_strategy == "NoUTF8EscapingWithSuffixes" || o.translation_strategy == "NoTranslation")) {
-      r.set_error(r.at("translation_strategy"), fmt::format("OTLP translation strategy {} is not allowed when UTF8 is "
-                                                            "disabled",
-                                                            quote(o.translation_strategy)));
+        (o.translation_strategy == "NoUTF8EscapingWithSuffixes" ||
+         o.translation_strategy == "NoTranslation")) {
+      r.set_error(r.at("translation_strategy"),
+                  fmt::format("OTLP translation strategy {} is not allowed when UTF8 is "
+                              "disabled",
+                              quote(o.translation_strategy)));
     }
     if (o.promote_all_resource_attributes && !o.promote_resource_attributes.empty()) {
       r.set_error(r.at("promote_resource_attributes"),
@@ -656,8 +681,9 @@ class Loader {
                   "simultaneously");
     }
     if (!o.promote_all_resource_attributes && !o.ignore_resource_attributes.empty()) {
-      r.set_error(r.at("ignore_resource_attributes"),
-                  "'ignore_resource_attributes' can only be used when 'promote_all_resource_attributes' is true");
+      r.set_error(
+          r.at("ignore_resource_attributes"),
+          "'ignore_resource_attributes' can only be used when 'promote_all_resource_attributes' is true");
     }
     auto sanitize = [&](const char* key, const char* kind, std::vector<std::string>& attributes) {
       std::set<std::string> seen;
@@ -691,8 +717,9 @@ class Loader {
         MappingReader m(c, "storage.tsdb.chunk_encoding");
         m.read("floats", s.chunk_encoding_floats);
         if (s.chunk_encoding_floats != "xor" && s.chunk_encoding_floats != "xor2") {
-          m.set_error(m.at("floats"), fmt::format("'storage.tsdb.chunk_encoding.floats' must be xor or xor2, got {}",
-                                                  quote(s.chunk_encoding_floats)));
+          m.set_error(m.at("floats"),
+                      fmt::format("'storage.tsdb.chunk_encoding.floats' must be xor or xor2, got {}",
+                                  quote(s.chunk_encoding_floats)));
         }
         return m.finish();
       });
@@ -708,9 +735,10 @@ class Loader {
                                         format_bytes(size));
         }
         if (!(s.retention.percentage >= 0 && s.retention.percentage <= 100)) {
-          m.set_error(m.at("percentage"), fmt::format("'storage.tsdb.retention.percentage' must be in the range [0, "
-                                                      "100], got {}",
-                                                      s.retention.percentage));
+          m.set_error(m.at("percentage"),
+                      fmt::format("'storage.tsdb.retention.percentage' must be in the range [0, "
+                                  "100], got {}",
+                                  s.retention.percentage));
         }
         return m.finish();
       });
@@ -736,7 +764,8 @@ class Loader {
     r.read("compression", c.compression);
     r.read("timeout", c.timeout);
     r.with("tls_config", [&](const Node& n) { return read_tls_config(n, context_, c.tls); });
-    if (Result<> ok = check_remote_headers(c.headers, "authorization header configuration is not yet supported");
+    if (Result<> ok =
+            check_remote_headers(c.headers, "authorization header configuration is not yet supported");
         !ok) {
       r.set_error(r.at("headers"), ok.error().message);
     }
@@ -811,7 +840,8 @@ Result<TargetGroup> read_target_group(const Node& node, std::string source) {
     if (n.kind != NodeKind::kSequence) return fail(n.error("targets must be a list"));
     for (const NodePtr& item : n.items) {
       SONDE_TRY(std::string target, node_string(*item));
-      if (target.find('/') != std::string::npos) return fail(item->error(quote(target) + " is not a valid hostname"));
+      if (target.find('/') != std::string::npos)
+        return fail(item->error(quote(target) + " is not a valid hostname"));
       group.targets.push_back(std::move(target));
     }
     return {};
@@ -836,7 +866,8 @@ Result<std::vector<TargetGroup>> read_target_groups(const Node& node, const std:
   return out;
 }
 
-std::string expand_variables(std::string_view text, const std::function<std::string(std::string_view)>& lookup) {
+std::string expand_variables(std::string_view text,
+                             const std::function<std::string(std::string_view)>& lookup) {
   auto alnum = [](char c) {
     return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
   };
@@ -873,13 +904,14 @@ std::string expand_variables(std::string_view text, const std::function<std::str
   return out;
 }
 
-Result<PrometheusConfig> parse_prometheus_config(FileSystem& fs, std::string_view text, const std::string& path,
-                                                 const LoadOptions& options) {
+Result<PrometheusConfig> parse_prometheus_config(FileSystem& fs, std::string_view text,
+                                                 const std::string& path, const LoadOptions& options) {
   SONDE_TRY(NodePtr root, parse_yaml(text, path, options.limits));
   return Loader(fs, options).run(*root, path);
 }
 
-Result<PrometheusConfig> load_prometheus_config(FileSystem& fs, const std::string& path, const LoadOptions& options) {
+Result<PrometheusConfig> load_prometheus_config(FileSystem& fs, const std::string& path,
+                                                const LoadOptions& options) {
   SONDE_TRY(std::string text, read_bounded(fs, path, options.limits.document_bytes_max));
   return parse_prometheus_config(fs, text, path, options);
 }
@@ -898,7 +930,8 @@ std::vector<Error> unsupported(const PrometheusConfig& config, const Capabilitie
   for (const ScrapeConfig& sc : config.scrape_configs) discovery(sc.discovery);
   for (const AlertmanagerConfig& am : config.alerting.alertmanagers) {
     discovery(am.discovery);
-    if (am.sigv4) add(am.at, "alertmanagers: sigv4 is not supported; use basic_auth, authorization or oauth2");
+    if (am.sigv4)
+      add(am.at, "alertmanagers: sigv4 is not supported; use basic_auth, authorization or oauth2");
   }
   for (const RemoteWriteConfig& c : config.remote_write) {
     if (!capabilities.remote_write) {

@@ -1,6 +1,6 @@
 // The configuration file of Prometheus 3.14, typed: every key it knows, unknown ones are errors, defaults and
-// inheritance applied. What sonde understands but does not do is listed by `unsupported`, for the caller to refuse by
-// name: nothing is ignored silently.
+// inheritance applied. What sonde understands but does not do is listed by `unsupported`, for the caller to
+// refuse by name: nothing is ignored silently.
 #pragma once
 
 #include <cstdint>
@@ -240,7 +240,7 @@ struct Capabilities {
 
 struct PrometheusConfig {
   GlobalConfig global;
-  int64_t gogc = 75;  // accepted, of no effect
+  int64_t gogc = 75;                             // accepted, of no effect
   std::vector<std::string> rule_files;           // patterns, resolved
   std::vector<std::string> scrape_config_files;  // patterns, resolved
   std::vector<ScrapeConfig> scrape_configs;      // those of scrape_config_files come last
@@ -264,18 +264,20 @@ struct LoadOptions {
   YamlLimits limits;
 };
 
-// Reads and checks the file and those that scrape_config_files names. Every error carries file and line. Nothing
-// outside the returned value changes.
-Result<PrometheusConfig> load_prometheus_config(FileSystem& fs, const std::string& path, const LoadOptions& options);
+// Reads and checks the file and those that scrape_config_files names. Every error carries file and line.
+// Nothing outside the returned value changes.
+Result<PrometheusConfig> load_prometheus_config(FileSystem& fs, const std::string& path,
+                                                const LoadOptions& options);
 // The same for a text that is already here; `path` locates relative names and messages.
-Result<PrometheusConfig> parse_prometheus_config(FileSystem& fs, std::string_view text, const std::string& path,
-                                                 const LoadOptions& options);
+Result<PrometheusConfig> parse_prometheus_config(FileSystem& fs, std::string_view text,
+                                                 const std::string& path, const LoadOptions& options);
 
 // The uses of things that `capabilities` lacks, each as an error with file and line (code kUnsupported):
 // "kubernetes_sd_configs is not supported; use file_sd_configs or http_sd_configs".
 std::vector<Error> unsupported(const PrometheusConfig& config, const Capabilities& capabilities = {});
 
-// The files that rule_files names, sorted within each pattern, each once. A pattern that matches nothing is no error.
+// The files that rule_files names, sorted within each pattern, each once. A pattern that matches nothing is
+// no error.
 Result<std::vector<std::string>> rule_file_paths(const FileSystem& fs, const PrometheusConfig& config);
 
 // The effective configuration as YAML, defaults filled in, secrets as <secret>: for /api/v1/status/config.
@@ -285,12 +287,14 @@ std::string marshal(const ScrapeConfig& config);
 
 // A target group as it stands in static_configs. Targets must be host[:port]; `source` names the group.
 Result<TargetGroup> read_target_group(const Node& node, std::string source);
-// A list of target groups: the content of a file_sd file (YAML, or JSON, which is YAML too) or an http_sd answer.
+// A list of target groups: the content of a file_sd file (YAML, or JSON, which is YAML too) or an http_sd
+// answer.
 Result<std::vector<TargetGroup>> read_target_groups(const Node& node, const std::string& source);
 
 Result<RelabelRule> read_relabel_rule(const Node& node, NameValidation names);
 
 // ${VAR} and $VAR replaced, $$ a dollar sign (Go's os.Expand).
-std::string expand_variables(std::string_view text, const std::function<std::string(std::string_view)>& lookup);
+std::string expand_variables(std::string_view text,
+                             const std::function<std::string(std::string_view)>& lookup);
 
 }  // namespace sonde::config

@@ -109,7 +109,8 @@ YamlMap scrape_config_map(const ScrapeConfig& sc) {
   m.raw("scrape_interval", format_duration(sc.scrape_interval));
   m.raw("scrape_timeout", format_duration(sc.scrape_timeout));
   write_protocols(m, sc.scrape_protocols);
-  if (sc.fallback_scrape_protocol) m.text("fallback_scrape_protocol", to_string(*sc.fallback_scrape_protocol));
+  if (sc.fallback_scrape_protocol)
+    m.text("fallback_scrape_protocol", to_string(*sc.fallback_scrape_protocol));
   m.flag("scrape_native_histograms", sc.scrape_native_histograms);
   m.flag("always_scrape_classic_histograms", sc.always_scrape_classic_histograms);
   m.flag("convert_classic_histograms_to_nhcb", sc.convert_classic_histograms_to_nhcb);
@@ -125,7 +126,8 @@ YamlMap scrape_config_map(const ScrapeConfig& sc) {
   if (sc.native_histogram_min_bucket_factor != 0) {
     m.raw("native_histogram_min_bucket_factor", fmt::format("{}", sc.native_histogram_min_bucket_factor));
   }
-  m.text("metric_name_validation_scheme", sc.metric_name_validation == NameValidation::kUtf8 ? "utf8" : "legacy");
+  m.text("metric_name_validation_scheme",
+         sc.metric_name_validation == NameValidation::kUtf8 ? "utf8" : "legacy");
   m.text("metric_name_escaping_scheme", to_string(sc.metric_name_escaping));
   write_http_client_config(m, sc.http);
   write_relabels(m, "relabel_configs", sc.relabel_configs);
@@ -145,7 +147,8 @@ YamlMap global_map(const GlobalConfig& g) {
   if (!g.query_log_file.empty()) m.text("query_log_file", g.query_log_file);
   if (!g.scrape_failure_log_file.empty()) m.text("scrape_failure_log_file", g.scrape_failure_log_file);
   write_limits(m, g.limits);
-  m.text("metric_name_validation_scheme", g.metric_name_validation == NameValidation::kUtf8 ? "utf8" : "legacy");
+  m.text("metric_name_validation_scheme",
+         g.metric_name_validation == NameValidation::kUtf8 ? "utf8" : "legacy");
   if (g.metric_name_escaping) m.text("metric_name_escaping_scheme", to_string(*g.metric_name_escaping));
   m.flag("scrape_native_histograms", g.scrape_native_histograms);
   m.flag("always_scrape_classic_histograms", g.always_scrape_classic_histograms);
@@ -229,8 +232,10 @@ YamlMap otlp_map(const OtlpConfig& o) {
   YamlMap m;
   const OtlpConfig defaults;
   if (o.promote_all_resource_attributes) m.flag("promote_all_resource_attributes", true);
-  if (!o.promote_resource_attributes.empty()) m.texts("promote_resource_attributes", o.promote_resource_attributes);
-  if (!o.ignore_resource_attributes.empty()) m.texts("ignore_resource_attributes", o.ignore_resource_attributes);
+  if (!o.promote_resource_attributes.empty())
+    m.texts("promote_resource_attributes", o.promote_resource_attributes);
+  if (!o.ignore_resource_attributes.empty())
+    m.texts("ignore_resource_attributes", o.ignore_resource_attributes);
   m.text("translation_strategy", o.translation_strategy);
   auto flag = [&](const char* key, bool v, bool standard) {
     if (v != standard) m.flag(key, v);
@@ -296,10 +301,11 @@ std::string marshal(const PrometheusConfig& config) {
   YamlMap runtime;
   runtime.raw("gogc", std::to_string(config.gogc));
   m.map("runtime", std::move(runtime));
-  if (YamlMap alerting = alerting_map(config.alerting); !alerting.empty()) m.map("alerting", std::move(alerting));
+  if (YamlMap alerting = alerting_map(config.alerting); !alerting.empty())
+    m.map("alerting", std::move(alerting));
   if (!config.rule_files.empty()) m.texts("rule_files", config.rule_files);
-  // What scrape_config_files brought stands among the scrape configs already; naming the files too would import them
-  // twice.
+  // What scrape_config_files brought stands among the scrape configs already; naming the files too would
+  // import them twice.
   std::vector<YamlMap> list;
   for (const ScrapeConfig& sc : config.scrape_configs) list.push_back(scrape_config_map(sc));
   if (!list.empty()) m.list("scrape_configs", std::move(list));

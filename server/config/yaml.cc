@@ -90,7 +90,14 @@ class TreeBuilder : public YAML::EventHandler {
   void OnDocumentEnd() override {}
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-    add(make(mark, NodeKind::kNull), anchor);
+    auto node = make(mark, NodeKind::kNull);
+    // An empty item carries the place of whatever follows it; the first of a list stands where the list
+    // starts.
+    if (!stack_.empty() && stack_.back().node->kind == NodeKind::kSequence &&
+        stack_.back().node->items.empty()) {
+      node->line = stack_.back().node->line;
+    }
+    add(std::move(node), anchor);
   }
 
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
@@ -102,7 +109,8 @@ class TreeBuilder : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
     bool plain = tag == "?" || tag.empty();
-    bool null = plain && (value.empty() || value == "~" || value == "null" || value == "Null" || value == "NULL");
+    bool null =
+        plain && (value.empty() || value == "~" || value == "null" || value == "Null" || value == "NULL");
     auto node = make(mark, null ? NodeKind::kNull : NodeKind::kScalar);
     node->plain = plain;
     if (tag == "tag:yaml.org,2002:binary") {
@@ -184,10 +192,10 @@ class TreeBuilder : public YAML::EventHandler {
 
   void count(const Node& node) {
     if (node.expanded_nodes > limits_.nodes_max) {
-      throw BuildFailure{Error{ErrorCode::kLimit,
-                               fmt::format("the document has more than {} values once aliases are expanded",
-                                           limits_.nodes_max),
-                               *file_, node.line, 0}};
+      throw BuildFailure{Error{
+          ErrorCode::kLimit,
+          fmt::format("the document has more than {} values once aliases are expanded", limits_.nodes_max),
+          *file_, node.line, 0}};
     }
   }
 
@@ -261,8 +269,8 @@ Result<NodePtr> parse_yaml(std::string_view text, std::string file, YamlLimits l
   auto name = std::make_shared<const std::string>(std::move(file));
   if (text.size() > limits.document_bytes_max) {
     return fail(Error{ErrorCode::kLimit,
-                      fmt::format("{} bytes long, the limit is {}", text.size(), limits.document_bytes_max), *name, 0,
-                      0});
+                      fmt::format("{} bytes long, the limit is {}", text.size(), limits.document_bytes_max),
+                      *name, 0, 0});
   }
   try {
     ViewBuffer buffer(text);
@@ -273,7 +281,8 @@ Result<NodePtr> parse_yaml(std::string_view text, std::string file, YamlLimits l
     if (parser.HandleNextDocument(first)) root = first.root();
     TreeBuilder second(name, limits);
     if (parser.HandleNextDocument(second) && second.root() && !second.root()->is_null()) {
-      return fail(second.root()->error("a second YAML document would be ignored; keep one document per file"));
+      return fail(
+          second.root()->error("a second YAML document would be ignored; keep one document per file"));
     }
     if (!root) {
       auto empty = std::make_shared<Node>();
@@ -302,7 +311,8 @@ Result<std::string> read_bounded(FileSystem& fs, const std::string& path, size_t
   auto size = (*file)->size();
   if (!size) return located(std::move(size).error());
   if (*size > bytes_max) {
-    return located(Error{ErrorCode::kLimit, fmt::format("{} bytes long, the limit is {}", *size, bytes_max), {}, 0, 0});
+    return located(
+        Error{ErrorCode::kLimit, fmt::format("{} bytes long, the limit is {}", *size, bytes_max), {}, 0, 0});
   }
   std::string text(*size, '\0');
   auto read = (*file)->read_at(0, std::as_writable_bytes(std::span(text.data(), text.size())));
@@ -323,8 +333,12 @@ Result<Duration> parse_duration(std::string_view text) {
     std::string_view name;
     int64_t ms;
   };
-  static constexpr Unit kUnits[] = {{"y", 365LL * 86400'000}, {"w", 7LL * 86400'000}, {"d", 86400'000},
-                                    {"h", 3600'000},          {"m", 60'000},          {"s", 1000},
+  static constexpr Unit kUnits[] = {{"y", 365LL * 86400'000},
+                                    {"w", 7LL * 86400'000},
+                                    {"d", 86400'000},
+                                    {"h", 3600'000},
+                                    {"m", 60'000},
+                                    {"s", 1000},
                                     {"ms", 1}};
   std::string_view rest = text;
   size_t next_unit = 0;
@@ -412,7 +426,8 @@ Result<int64_t> parse_bytes(std::string_view text) {
     if (unit != "B") {
       size_t power = kPrefixes.find(unit[0]);
       std::string_view tail = unit.substr(1);
-      if (power == std::string_view::npos || (tail != "B" && tail != "iB")) return bad("unknown unit in size");
+      if (power == std::string_view::npos || (tail != "B" && tail != "iB"))
+        return bad("unknown unit in size");
       scale = std::ldexp(1.0, 10 * (static_cast<int>(power) + 1));
     }
     total += value * scale;
@@ -510,8 +525,8 @@ Result<T> parse_integer(const Node& node, const char* wanted) {
     // 1e3 and 5.0 are whole numbers too.
     double v = 0;
     auto d = std::from_chars(digits.data(), digits.data() + digits.size(), v);
-    if (digits.empty() || d.ec != std::errc() || d.ptr != digits.data() + digits.size() || v != std::floor(v) ||
-        std::fabs(v) > 9e15) {
+    if (digits.empty() || d.ec != std::errc() || d.ptr != digits.data() + digits.size() ||
+        v != std::floor(v) || std::fabs(v) > 9e15) {
       return wrong_type(node, wanted);
     }
     negative = v < 0;
@@ -521,7 +536,8 @@ Result<T> parse_integer(const Node& node, const char* wanted) {
     if (negative && magnitude != 0) return wrong_type(node, wanted);
     return magnitude;
   } else {
-    if (magnitude > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) return wrong_type(node, wanted);
+    if (magnitude > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
+      return wrong_type(node, wanted);
     auto v = static_cast<int64_t>(magnitude);
     return negative ? -v : v;
   }
@@ -537,7 +553,8 @@ Result<double> node_double(const Node& node) {
   if (node.is_null()) return 0.0;
   if (node.kind != NodeKind::kScalar || !node.plain) return wrong_type(node, "a number");
   std::string_view t = node.text;
-  if (t == ".inf" || t == "+.inf" || t == ".Inf" || t == "+.Inf") return std::numeric_limits<double>::infinity();
+  if (t == ".inf" || t == "+.inf" || t == ".Inf" || t == "+.Inf")
+    return std::numeric_limits<double>::infinity();
   if (t == "-.inf" || t == "-.Inf") return -std::numeric_limits<double>::infinity();
   if (t == ".nan" || t == ".NaN") return std::numeric_limits<double>::quiet_NaN();
   if (t.starts_with('+')) t.remove_prefix(1);
@@ -621,7 +638,9 @@ void MappingReader::read(std::string_view key, int64_t& out) { convert(key, out,
 void MappingReader::read(std::string_view key, uint64_t& out) { convert(key, out, node_uint); }
 void MappingReader::read(std::string_view key, double& out) { convert(key, out, node_double); }
 void MappingReader::read(std::string_view key, Duration& out) { convert(key, out, node_duration); }
-void MappingReader::read(std::string_view key, std::vector<std::string>& out) { convert(key, out, node_strings); }
+void MappingReader::read(std::string_view key, std::vector<std::string>& out) {
+  convert(key, out, node_strings);
+}
 void MappingReader::read(std::string_view key, std::map<std::string, std::string>& out) {
   convert(key, out, node_string_map);
 }

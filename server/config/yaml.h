@@ -1,8 +1,9 @@
 // YAML documents as a small node tree of our own: the only door to yaml-cpp.
 //
-// Bounds: document size, nesting depth, and the number of nodes after aliases are expanded, so that neither a deep
-// nor a self-multiplying document costs more than its bytes. Merge keys (`<<`) are resolved here; a key that appears
-// twice in one mapping is an error. Every node knows its file and line, and every error names them.
+// Bounds: document size, nesting depth, and the number of nodes after aliases are expanded, so that neither a
+// deep nor a self-multiplying document costs more than its bytes. Merge keys (`<<`) are resolved here; a key
+// that appears twice in one mapping is an error. Every node knows its file and line, and every error names
+// them.
 #pragma once
 
 #include <concepts>
@@ -60,8 +61,8 @@ struct YamlLimits {
   uint64_t nodes_max = 2'000'000;
 };
 
-// Parses one document; `file` only serves messages. An empty document is a null node. A second document in the same
-// text is an error, because it would be ignored otherwise.
+// Parses one document; `file` only serves messages. An empty document is a null node. A second document in
+// the same text is an error, because it would be ignored otherwise.
 Result<NodePtr> parse_yaml(std::string_view text, std::string file, YamlLimits limits = {});
 
 // Reads and parses; refuses a file above the size limit before reading it.
@@ -69,7 +70,8 @@ Result<NodePtr> read_yaml(FileSystem& fs, const std::string& path, YamlLimits li
 // The file's text, bounded. What read_yaml uses.
 Result<std::string> read_bounded(FileSystem& fs, const std::string& path, size_t bytes_max);
 
-// Prometheus durations: "1h30m", "15s", "500ms", "1d", "1w", "1y", "0"; no fractions, units in descending order.
+// Prometheus durations: "1h30m", "15s", "500ms", "1d", "1w", "1y", "0"; no fractions, units in descending
+// order.
 Result<Duration> parse_duration(std::string_view text);
 // The same syntax back: "1m30s", "0s"; years and weeks only when they leave no rest.
 std::string format_duration(Duration d);
@@ -88,9 +90,9 @@ Result<Duration> node_duration(const Node& node);
 Result<std::vector<std::string>> node_strings(const Node& node);
 Result<std::map<std::string, std::string>> node_string_map(const Node& node);
 
-// Reads the keys of one mapping strictly: each key the caller asks for is known, every other one is an error in
-// `finish`. The first failure sticks and later reads do nothing, so a caller reads all its keys and checks once.
-// A null node reads as an empty mapping; null values leave the target at its default.
+// Reads the keys of one mapping strictly: each key the caller asks for is known, every other one is an error
+// in `finish`. The first failure sticks and later reads do nothing, so a caller reads all its keys and checks
+// once. A null node reads as an empty mapping; null values leave the target at its default.
 class MappingReader {
  public:
   // `what` names the mapping in messages: "scrape_configs entry".
@@ -123,7 +125,8 @@ class MappingReader {
     if (error_ || !n || n->is_null()) return;
     if (Result<> r = f(*n); !r) error_ = locate(std::move(r).error(), *n);
   }
-  // Calls f(item) → Result<> for each item of a sequence; a null item is an error: "empty or null <item_name>".
+  // Calls f(item) → Result<> for each item of a sequence; a null item is an error: "empty or null
+  // <item_name>".
   template <class F>
   void each(std::string_view key, std::string_view item_name, F&& f) {
     with(key, [&](const Node& n) -> Result<> {

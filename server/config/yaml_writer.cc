@@ -18,19 +18,24 @@ std::string yaml_scalar(std::string_view text) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
            std::string_view("_-./$()+<>=^").find(c) != std::string_view::npos;
   };
-  bool starts_well = !text.empty() && ((text[0] >= 'a' && text[0] <= 'z') || (text[0] >= 'A' && text[0] <= 'Z') ||
-                                       text[0] == '_' || text[0] == '/' || text[0] == '$' || text[0] == '(' ||
-                                       text == "<secret>");
-  static constexpr std::string_view kReserved[] = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"};
+  bool starts_well =
+      !text.empty() &&
+      ((text[0] >= 'a' && text[0] <= 'z') || (text[0] >= 'A' && text[0] <= 'Z') || text[0] == '_' ||
+       text[0] == '/' || text[0] == '$' || text[0] == '(' || text == "<secret>");
+  static constexpr std::string_view kReserved[] = {"true", "false", "yes", "no", "on",
+                                                   "off",  "null",  "y",   "n"};
   std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](unsigned char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : static_cast<char>(c); });
+  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : static_cast<char>(c);
+  });
   bool reserved = std::find(std::begin(kReserved), std::end(kReserved), lower) != std::end(kReserved);
   if (starts_well && !reserved && std::all_of(text.begin(), text.end(), plain_char)) return std::string(text);
   return quote(text);
 }
 
-YamlMap& YamlMap::text(std::string key, std::string_view value) { return raw(std::move(key), yaml_scalar(value)); }
+YamlMap& YamlMap::text(std::string key, std::string_view value) {
+  return raw(std::move(key), yaml_scalar(value));
+}
 
 YamlMap& YamlMap::raw(std::string key, std::string value) {
   auto v = std::make_shared<Value>();

@@ -37,7 +37,8 @@ bool is_digits(std::string_view s) {
   return !s.empty() && std::all_of(s.begin(), s.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
-// Splits "$name" or "${name}" off the front of `rest`, which starts with '$'. Absent when it is not a reference.
+// Splits "$name" or "${name}" off the front of `rest`, which starts with '$'. Absent when it is not a
+// reference.
 std::optional<std::string_view> take_reference(std::string_view& rest) {
   bool braces = rest.size() > 1 && rest[1] == '{';
   size_t begin = braces ? 2 : 1;
@@ -53,7 +54,8 @@ std::optional<std::string_view> take_reference(std::string_view& rest) {
   return name;
 }
 
-// A label name made of literals and references: ^(?:(?:[a-zA-Z_]|\$(?:\{\w+\}|\w+))+\w*)+$ under the legacy rules.
+// A label name made of literals and references: ^(?:(?:[a-zA-Z_]|\$(?:\{\w+\}|\w+))+\w*)+$ under the legacy
+// rules.
 bool is_legacy_label_template(std::string_view text) {
   if (text.empty()) return false;
   bool first = true;
@@ -200,7 +202,8 @@ struct RelabelRule::Regex {
       } else if (auto it = groups.find(std::string(*name)); it != groups.end()) {
         index = static_cast<size_t>(it->second);
       }
-      if (index < captures.size()) out.append(captures[index].data() ? captures[index].data() : "", captures[index].size());
+      if (index < captures.size())
+        out.append(captures[index].data() ? captures[index].data() : "", captures[index].size());
     }
     return out;
   }
@@ -227,7 +230,8 @@ Result<RelabelRule> RelabelRule::create(RelabelOptions options, NameValidation n
   }
 
   auto valid_target = [&](std::string_view target) {
-    return names == NameValidation::kUtf8 ? is_valid_label_name(target, names) : is_legacy_label_template(target);
+    return names == NameValidation::kUtf8 ? is_valid_label_name(target, names)
+                                          : is_legacy_label_template(target);
   };
   for (const std::string& s : options.source_labels) {
     if (!is_valid_label_name(s, names)) return bad(quote(s) + " is not a valid label name");
@@ -243,12 +247,13 @@ Result<RelabelRule> RelabelRule::create(RelabelOptions options, NameValidation n
   if (action == A::kReplace && !valid_target(options.target_label)) {
     return bad(quote(options.target_label) + " is invalid 'target_label' for " + name + " action");
   }
-  if ((action == A::kLowercase || action == A::kUppercase || action == A::kKeepEqual || action == A::kDropEqual) &&
+  if ((action == A::kLowercase || action == A::kUppercase || action == A::kKeepEqual ||
+       action == A::kDropEqual) &&
       options.replacement != defaults.replacement) {
     return bad("'replacement' can not be set for " + name + " action");
   }
-  if ((action == A::kLowercase || action == A::kUppercase || action == A::kHashMod || action == A::kKeepEqual ||
-       action == A::kDropEqual) &&
+  if ((action == A::kLowercase || action == A::kUppercase || action == A::kHashMod ||
+       action == A::kKeepEqual || action == A::kDropEqual) &&
       !is_valid_label_name(options.target_label, names)) {
     return bad(quote(options.target_label) + " is invalid 'target_label' for " + name + " action");
   }
@@ -292,7 +297,8 @@ bool RelabelRule::apply(LabelBuilder& labels) const {
       return labels.get(options_.target_label) == value;
     case RelabelAction::kReplace: {
       // The default expression copies the whole value.
-      if (regex_->is_default && options_.replacement == "$1" && options_.target_label.find('$') == std::string::npos) {
+      if (regex_->is_default && options_.replacement == "$1" &&
+          options_.target_label.find('$') == std::string::npos) {
         labels.set(options_.target_label, value);
         return true;
       }
@@ -316,7 +322,8 @@ bool RelabelRule::apply(LabelBuilder& labels) const {
       std::vector<std::pair<std::string, std::string>> additions;
       Regex::Captures captures;
       labels.for_each([&](std::string_view n, std::string_view v) {
-        if (regex_->match(n, &captures)) additions.emplace_back(regex_->expand(options_.replacement, captures), v);
+        if (regex_->match(n, &captures))
+          additions.emplace_back(regex_->expand(options_.replacement, captures), v);
       });
       for (const auto& [n, v] : additions) {
         if (!n.empty()) labels.set(n, v);

@@ -1,6 +1,7 @@
 // Relabelling: rules that rewrite, keep or drop a label set, with the meaning they have in Prometheus.
 //
-// Regular expressions are RE2, anchored at both ends; `.` matches a newline. Replacements expand `$1`, `${1}`,
+// Regular expressions are RE2, anchored at both ends; `.` matches a newline. Replacements expand `$1`,
+// `${1}`,
 // `$name` and `${name}` as Go's regexp.Expand does; `$$` is a dollar sign.
 #pragma once
 
@@ -49,7 +50,8 @@ struct RelabelOptions {
 // One checked rule. Immutable; copies share the compiled expression. Threads: safe to share.
 class RelabelRule {
  public:
-  // kInvalid when the expression does not compile, or when a field is missing, malformed or of no use to the action.
+  // kInvalid when the expression does not compile, or when a field is missing, malformed or of no use to the
+  // action.
   static Result<RelabelRule> create(RelabelOptions options, NameValidation names = NameValidation::kUtf8);
 
   const RelabelOptions& options() const { return options_; }

@@ -30,8 +30,10 @@ std::string refused(RelabelOptions o, NameValidation names = NameValidation::kUt
 const LabelSet kAbc{{"a", "foo"}, {"b", "bar"}, {"c", "baz"}};
 
 TEST_CASE("relabel: replace writes the expanded replacement to the target") {
-  CHECK(after(kAbc, {{.source_labels = {"a"}, .regex = "f(.*)", .target_label = "d", .replacement = "ch${1}-ch${1}"}}) ==
-        R"({a="foo", b="bar", c="baz", d="choo-choo"})");
+  CHECK(after(kAbc, {{.source_labels = {"a"},
+                      .regex = "f(.*)",
+                      .target_label = "d",
+                      .replacement = "ch${1}-ch${1}"}}) == R"({a="foo", b="bar", c="baz", d="choo-choo"})");
   CHECK(after(kAbc, {{.source_labels = {"a", "b"},
                       .regex = "f(.*);(.*)r",
                       .target_label = "a",
@@ -47,8 +49,9 @@ TEST_CASE("relabel: replace writes the expanded replacement to the target") {
 TEST_CASE("relabel: replace leaves the labels alone when the expression does not match the whole value") {
   CHECK(after(kAbc, {{.source_labels = {"a"}, .regex = "oo", .target_label = "d", .replacement = "x"}}) ==
         kAbc.to_string());
-  CHECK(after(kAbc, {{.source_labels = {"a"}, .regex = ".*(b).*", .target_label = "d", .replacement = "$1"}}) ==
-        kAbc.to_string());
+  CHECK(
+      after(kAbc, {{.source_labels = {"a"}, .regex = ".*(b).*", .target_label = "d", .replacement = "$1"}}) ==
+      kAbc.to_string());
 }
 
 TEST_CASE("relabel: an empty replacement deletes the target") {
@@ -63,7 +66,8 @@ TEST_CASE("relabel: references work in the target, and a target that expands to 
                     .regex = "some-([^-]+)-([^,]+)",
                     .target_label = "${1}",
                     .replacement = "${2}"}}) == R"({a="some-name-value", b="x", name="value"})");
-  CHECK(after(in, {{.source_labels = {"a"}, .regex = "some-(.*)", .target_label = "${3}", .replacement = "v"}}) ==
+  CHECK(after(in,
+              {{.source_labels = {"a"}, .regex = "some-(.*)", .target_label = "${3}", .replacement = "v"}}) ==
         in.to_string());
   CHECK(after(in, {{.source_labels = {"a"},
                     .regex = "(?P<first>[^-]+)-(.*)",
@@ -79,7 +83,8 @@ TEST_CASE("relabel: a dot matches a newline and the ends are anchored") {
 }
 
 TEST_CASE("relabel: keep and drop look at the joined source labels") {
-  CHECK(after(kAbc, {{.source_labels = {"a", "b"}, .separator = "/", .regex = "foo/bar", .action = A::kKeep}}) ==
+  CHECK(after(kAbc,
+              {{.source_labels = {"a", "b"}, .separator = "/", .regex = "foo/bar", .action = A::kKeep}}) ==
         kAbc.to_string());
   CHECK(after(kAbc, {{.source_labels = {"a", "b"}, .regex = "foo/bar", .action = A::kKeep}}) == "dropped");
   CHECK(after(kAbc, {{.source_labels = {"a"}, .regex = ".*o.*", .action = A::kDrop},
@@ -100,7 +105,8 @@ TEST_CASE("relabel: keepequal and dropequal compare with the target") {
 }
 
 TEST_CASE("relabel: hashmod takes the last eight bytes of MD5, big-endian") {
-  // md5("bar") ends in 76d3bc41c9f588f7fcd0d5bf4718f8f8 -> 0xfcd0d5bf4718f8f8 % 1000 = 976 (a published value).
+  // md5("bar") ends in 76d3bc41c9f588f7fcd0d5bf4718f8f8 -> 0xfcd0d5bf4718f8f8 % 1000 = 976 (a published
+  // value).
   CHECK(after({{"a", "foo"}, {"b", "bar"}, {"c", "baz"}},
               {{.source_labels = {"c"}, .modulus = 1000, .target_label = "d", .action = A::kHashMod}}) ==
         R"({a="foo", b="bar", c="baz", d="976"})");
@@ -133,7 +139,8 @@ TEST_CASE("relabel: legacy validation ignores targets that expand to an illegal 
   CHECK(r.apply(b));
   CHECK(b.build().to_string() == R"({a="not-legal"})");
   LabelBuilder utf8(LabelSet{{"a", "not-legal"}});
-  CHECK(rule({.source_labels = {"a"}, .regex = "(.*)", .target_label = "$1", .replacement = "v"}).apply(utf8));
+  CHECK(
+      rule({.source_labels = {"a"}, .regex = "(.*)", .target_label = "$1", .replacement = "v"}).apply(utf8));
   CHECK(utf8.build().get("not-legal") == "v");
 }
 
@@ -166,7 +173,8 @@ TEST_CASE("relabel: a rule with fields that its action cannot use is refused") {
   CHECK(refused({.source_labels = {"a"}, .target_label = "x${1}_y"}, NameValidation::kLegacy) == "accepted");
   CHECK(refused({.source_labels = {"a"}, .regex = "(", .target_label = "b"}).find("error parsing regexp") !=
         std::string::npos);
-  CHECK(refused({.source_labels = {"a"}, .regex = std::string(5000, 'a'), .target_label = "b"}) != "accepted");
+  CHECK(refused({.source_labels = {"a"}, .regex = std::string(5000, 'a'), .target_label = "b"}) !=
+        "accepted");
 }
 
 TEST_CASE("relabel: actions are read in any case, and unknown ones refused") {

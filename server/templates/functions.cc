@@ -24,7 +24,8 @@ std::unexpected<Error> wrong(std::string message) { return fail(ErrorCode::kInva
 Result<> expect_count(const Args& args, size_t min, size_t max = 0) {
   if (max == 0) max = min;
   if (args.size() >= min && args.size() <= max) return {};
-  return wrong(fmt::format("wrong number of args: want {}{} got {}", min == max ? "" : "at least ", min, args.size()));
+  return wrong(
+      fmt::format("wrong number of args: want {}{} got {}", min == max ? "" : "at least ", min, args.size()));
 }
 
 Result<std::string> text_arg(const Args& args, size_t i) {
@@ -34,14 +35,17 @@ Result<std::string> text_arg(const Args& args, size_t i) {
 
 Result<double> parse_float(std::string_view text) {
   std::string_view t = text;
-  auto bad = [&] { return wrong(fmt::format("strconv.ParseFloat: parsing {}: invalid syntax", quote(text))); };
+  auto bad = [&] {
+    return wrong(fmt::format("strconv.ParseFloat: parsing {}: invalid syntax", quote(text)));
+  };
   bool negative = t.starts_with('-');
   if (negative || t.starts_with('+')) t.remove_prefix(1);
   if (t.empty() || t[0] == '-' || t[0] == '+') return bad();
   double v = 0;
   bool hex = t.starts_with("0x") || t.starts_with("0X");
   if (hex) t.remove_prefix(2);
-  auto r = std::from_chars(t.data(), t.data() + t.size(), v, hex ? std::chars_format::hex : std::chars_format::general);
+  auto r = std::from_chars(t.data(), t.data() + t.size(), v,
+                           hex ? std::chars_format::hex : std::chars_format::general);
   if (r.ptr != t.data() + t.size()) return bad();
   if (r.ec == std::errc::result_out_of_range) {
     return wrong(fmt::format("strconv.ParseFloat: parsing {}: value out of range", quote(text)));
@@ -125,8 +129,8 @@ std::string escape_query(std::string_view s) {
   std::string out;
   for (char c : s) {
     auto u = static_cast<unsigned char>(c);
-    bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
-                 c == '.' || c == '~';
+    bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                 c == '_' || c == '.' || c == '~';
     if (plain) {
       out += c;
     } else if (c == ' ') {
@@ -203,9 +207,9 @@ Result<Value> f_index(const Args& args, const Context&) {
     } else if (const ValueMap* m = v.as_map(); m && m->kind != MapKind::kStruct) {
       SONDE_TRY(std::string key, text_arg(args, i));
       auto it = m->fields.find(key);
-      Value next = it != m->fields.end()             ? it->second
+      Value next = it != m->fields.end()          ? it->second
                    : m->kind == MapKind::kStrings ? Value(std::string())
-                                                     : Value();
+                                                  : Value();
       v = std::move(next);
     } else {
       return wrong(v.is_nil() ? "index of untyped nil" : "can't index item of type " + v.type_name());
@@ -228,10 +232,12 @@ Result<Value> f_slice(const Args& args, const Context&) {
   if (at[0] > at[1]) return wrong(fmt::format("invalid slice index: {} > {}", at[0], at[1]));
   if (at[1] > at[2]) return wrong(fmt::format("invalid slice index: {} > {}", at[1], at[2]));
   if (s) return Value(s->substr(at[0], at[1] - at[0]));
-  return Value::list(ValueList(l->begin() + static_cast<ptrdiff_t>(at[0]), l->begin() + static_cast<ptrdiff_t>(at[1])));
+  return Value::list(
+      ValueList(l->begin() + static_cast<ptrdiff_t>(at[0]), l->begin() + static_cast<ptrdiff_t>(at[1])));
 }
 
-// -1, 0, 1; 2 for unordered (NaN). Values of different kinds do not compare, as in Go: `gt 1.5 1` is an error.
+// -1, 0, 1; 2 for unordered (NaN). Values of different kinds do not compare, as in Go: `gt 1.5 1` is an
+// error.
 Result<int> compare(const Value& a, const Value& b, bool ordering) {
   if (a.is_nil() || b.is_nil()) {
     if (ordering) return wrong("invalid type for comparison");
@@ -437,7 +443,8 @@ Result<EventTime> float_to_time(double v) {
   if (!std::isfinite(v)) return wrong("value is NaN or Inf");
   double ns = v * 1e9;
   if (ns >= 9223372036854775807.0 || ns <= -9223372036854775808.0) {
-    return wrong(format("%v cannot be represented as a nanoseconds timestamp since it overflows int64", {Value(v)}));
+    return wrong(
+        format("%v cannot be represented as a nanoseconds timestamp since it overflows int64", {Value(v)}));
   }
   // Metric time has milliseconds.
   return EventTime{static_cast<int64_t>(ns) / 1'000'000 * 1'000'000};
@@ -479,7 +486,8 @@ Result<Value> f_parse_duration(const Args& args, const Context&) {
   if (rest.empty()) return wrong("empty duration string");
   if (rest == "0") return Value(0.0);
   static constexpr std::pair<std::string_view, double> kUnits[] = {
-      {"y", 365 * 86400.0}, {"w", 7 * 86400.0}, {"d", 86400.0}, {"h", 3600.0}, {"m", 60.0}, {"s", 1.0}, {"ms", 0.001}};
+      {"y", 365 * 86400.0}, {"w", 7 * 86400.0}, {"d", 86400.0}, {"h", 3600.0},
+      {"m", 60.0},          {"s", 1.0},         {"ms", 0.001}};
   size_t next = 0;
   double total = 0;
   while (!rest.empty()) {
@@ -520,8 +528,8 @@ Result<Value> f_title(const Args& args, const Context&) {
   SONDE_TRY(std::string s, text_arg(args, 0));
   bool in_word = false;
   for (char& c : s) {
-    bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '\'' ||
-                static_cast<unsigned char>(c) >= 0x80;
+    bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+                c == '\'' || static_cast<unsigned char>(c) >= 0x80;
     if (word && !in_word && c >= 'a' && c <= 'z') c = static_cast<char>(c - 32);
     in_word = word;
   }
@@ -560,7 +568,8 @@ std::optional<HostPort> split_host_port(const std::string& s) {
 }
 
 bool is_ip(const std::string& s) {
-  if (s.find(':') != std::string::npos) return s.find_first_not_of("0123456789abcdefABCDEF:.%") == std::string::npos;
+  if (s.find(':') != std::string::npos)
+    return s.find_first_not_of("0123456789abcdefABCDEF:.%") == std::string::npos;
   int parts = 1;
   int value = 0;
   int digits = 0;
@@ -670,7 +679,8 @@ Result<Value> f_re_replace_all(const Args& args, const Context& context) {
     // As in Go: an empty match right after the one before does not count.
     if (end > copied || begin == 0) expand_replacement(out, replacement, *re, groups);
     copied = end;
-    if (out.size() > context.limits.output_bytes_max) return fail(ErrorCode::kLimit, "the replaced text is too long");
+    if (out.size() > context.limits.output_bytes_max)
+      return fail(ErrorCode::kLimit, "the replaced text is too long");
     if (end > begin) {
       at = end;
     } else {
@@ -733,7 +743,8 @@ Result<Value> f_join(const Args& args, const Context& context) {
   for (size_t i = 0; i < l->size(); i++) {
     if (i > 0) out += separator;
     out += to_text((*l)[i]);
-    if (out.size() > context.limits.output_bytes_max) return fail(ErrorCode::kLimit, "the joined text is too long");
+    if (out.size() > context.limits.output_bytes_max)
+      return fail(ErrorCode::kLimit, "the joined text is too long");
   }
   return Value(std::move(out));
 }
@@ -749,7 +760,8 @@ struct Row {
   Builtin function;
 };
 
-// Sorted by name. `and` and `or` stand for themselves in the interpreter; a template may name them all the same.
+// Sorted by name. `and` and `or` stand for themselves in the interpreter; a template may name them all the
+// same.
 constexpr Row kFunctions[] = {
     {"args", f_args},
     {"eq", f_eq},

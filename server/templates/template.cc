@@ -11,7 +11,8 @@
 
 namespace sonde::templates {
 
-// A parsed definition: lists of actions. Trees are bounded in depth by the parser, so walking them may recurse.
+// A parsed definition: lists of actions. Trees are bounded in depth by the parser, so walking them may
+// recurse.
 struct Pipeline;
 struct Operand {
   enum class Kind { kDot, kNil, kConstant, kVariable, kFunction, kParen } kind = Kind::kDot;
@@ -52,11 +53,11 @@ namespace {
 
 struct Token {
   enum class Kind {
-    kEnd,        // of the action
-    kIdent,      // also keywords
-    kField,      // .name
-    kVariable,   // $name
-    kConstant,   // number, string, character, true, false
+    kEnd,       // of the action
+    kIdent,     // also keywords
+    kField,     // .name
+    kVariable,  // $name
+    kConstant,  // number, string, character, true, false
     kNil,
     kDot,
     kPipe,
@@ -79,8 +80,8 @@ bool is_alnum(char c) {
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
 int line_at(std::string_view text, size_t offset) {
-  return 1 + static_cast<int>(
-                 std::count(text.begin(), text.begin() + static_cast<ptrdiff_t>(std::min(offset, text.size())), '\n'));
+  return 1 + static_cast<int>(std::count(
+                 text.begin(), text.begin() + static_cast<ptrdiff_t>(std::min(offset, text.size())), '\n'));
 }
 
 // One piece of a template: literal text or the tokens of one {{action}}.
@@ -115,7 +116,8 @@ class Parser {
  private:
   std::unexpected<Error> error(size_t offset, const std::string& message) const {
     int line = line_at(*source_, offset);
-    return fail(Error{ErrorCode::kInvalid, fmt::format("template: {}:{}: {}", name_, line, message), {}, line, 0});
+    return fail(
+        Error{ErrorCode::kInvalid, fmt::format("template: {}:{}: {}", name_, line, message), {}, line, 0});
   }
 
   static bool blank(const ActionList& actions) {
@@ -146,8 +148,8 @@ class Parser {
         while (!literal.empty() && is_space(literal[0])) literal.remove_prefix(1);
       }
       trim_next = false;
-      bool trim_before =
-          open != std::string_view::npos && open + 3 < text.size() && text[open + 2] == '-' && is_space(text[open + 3]);
+      bool trim_before = open != std::string_view::npos && open + 3 < text.size() && text[open + 2] == '-' &&
+                         is_space(text[open + 3]);
       if (trim_before) {
         while (!literal.empty() && is_space(literal.back())) literal.remove_suffix(1);
       }
@@ -226,7 +228,8 @@ class Parser {
         size_t n = 1;
         while (i + n < text.size() && is_alnum(text[i + n])) n++;
         simple(Token::Kind::kVariable, n);
-      } else if (c == '.' && i + 1 < text.size() && is_alnum(text[i + 1]) && !(text[i + 1] >= '0' && text[i + 1] <= '9')) {
+      } else if (c == '.' && i + 1 < text.size() && is_alnum(text[i + 1]) &&
+                 !(text[i + 1] >= '0' && text[i + 1] <= '9')) {
         size_t n = 1;
         while (i + n < text.size() && is_alnum(text[i + n])) n++;
         simple(Token::Kind::kField, n);
@@ -289,19 +292,22 @@ class Parser {
     } else if (whole.starts_with("0o") || whole.starts_with("0O")) {
       base = 8;
       whole.remove_prefix(2);
-    } else if (whole.size() > 1 && whole[0] == '0' && whole.find_first_not_of("01234567") == std::string_view::npos) {
+    } else if (whole.size() > 1 && whole[0] == '0' &&
+               whole.find_first_not_of("01234567") == std::string_view::npos) {
       base = 8;
       whole.remove_prefix(1);
     }
     uint64_t u = 0;
     auto r = std::from_chars(whole.data(), whole.data() + whole.size(), u, base);
     if (!whole.empty() && r.ec == std::errc() && r.ptr == whole.data() + whole.size()) {
-      if (u > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) return error(i, "integer overflow: " + token.text);
+      if (u > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
+        return error(i, "integer overflow: " + token.text);
       token.constant = Value(negative ? -static_cast<int64_t>(u) : static_cast<int64_t>(u));
     } else {
       double d = 0;
       auto f = std::from_chars(rest.data(), rest.data() + rest.size(), d);
-      if (base != 10 || f.ec != std::errc() || f.ptr != rest.data() + rest.size() || is_name(rest)) return bad();
+      if (base != 10 || f.ec != std::errc() || f.ptr != rest.data() + rest.size() || is_name(rest))
+        return bad();
       token.constant = Value(negative ? -d : d);
     }
     i = n;
@@ -372,7 +378,8 @@ class Parser {
     }
     // A character constant is its code point.
     uint32_t cp = 0;
-    if (out.empty() || !is_valid_utf8(out)) return error(token.offset, "malformed character constant: " + token.text);
+    if (out.empty() || !is_valid_utf8(out))
+      return error(token.offset, "malformed character constant: " + token.text);
     auto b = [&](size_t k) { return static_cast<unsigned char>(out[k]); };
     size_t length = b(0) < 0x80 ? 1 : b(0) < 0xe0 ? 2 : b(0) < 0xf0 ? 3 : 4;
     if (out.size() != length) return error(token.offset, "malformed character constant: " + token.text);
@@ -432,7 +439,9 @@ class Parser {
         auto outer = std::exchange(variables_, {"$"});
         int outer_loops = std::exchange(loops_, 0);
         SONDE_TRY(ActionList body, parse_list(depth + 1));
-        if (stop_ != "end") return error(piece.offset, stop_.empty() ? "unexpected EOF" : "unexpected {{else}} in " + word + " clause");
+        if (stop_ != "end")
+          return error(piece.offset,
+                       stop_.empty() ? "unexpected EOF" : "unexpected {{else}} in " + word + " clause");
         stop_.clear();
         variables_ = std::move(outer);
         loops_ = outer_loops;
@@ -529,7 +538,8 @@ class Parser {
         p.variables.push_back(peek().text);
         p.declares = after == Token::Kind::kDeclare;
         at_ += 2;
-      } else if (after == Token::Kind::kComma && context == "range" && peek(2).kind == Token::Kind::kVariable) {
+      } else if (after == Token::Kind::kComma && context == "range" &&
+                 peek(2).kind == Token::Kind::kVariable) {
         Token::Kind sign = peek(3).kind;
         if (sign != Token::Kind::kDeclare && sign != Token::Kind::kAssign) {
           return error(peek(3).offset, "range can only initialize variables");
@@ -550,8 +560,10 @@ class Parser {
         // A constant cannot take the value before it.
         const Operand& head = c.operands[0];
         if (c.operands[0].chain.empty() &&
-            (head.kind == Operand::Kind::kConstant || head.kind == Operand::Kind::kDot || head.kind == Operand::Kind::kNil)) {
-          return error(head.offset, fmt::format("non executable command in pipeline stage {}", p.commands.size() + 1));
+            (head.kind == Operand::Kind::kConstant || head.kind == Operand::Kind::kDot ||
+             head.kind == Operand::Kind::kNil)) {
+          return error(head.offset,
+                       fmt::format("non executable command in pipeline stage {}", p.commands.size() + 1));
         }
       }
       p.commands.push_back(std::move(c));
@@ -628,7 +640,8 @@ class Parser {
         return error(t.offset, fmt::format("unexpected {} in {}", quote(t.text), context));
     }
     while (peek().kind == Token::Kind::kField && !peek().space_before) {
-      if (o.kind == Operand::Kind::kConstant || o.kind == Operand::Kind::kNil || o.kind == Operand::Kind::kFunction) {
+      if (o.kind == Operand::Kind::kConstant || o.kind == Operand::Kind::kNil ||
+          o.kind == Operand::Kind::kFunction) {
         return error(peek().offset, fmt::format("unexpected . after term {}", quote(t.text)));
       }
       o.chain.push_back(peek().text.substr(1));
@@ -666,7 +679,8 @@ class Executor {
   Result<std::string> run(const std::string& name, const Value& data) {
     auto it = trees_.find(name);
     if (it == trees_.end()) {
-      return fail(ErrorCode::kInvalid, fmt::format("template: no template {} associated with this set", quote(name)));
+      return fail(ErrorCode::kInvalid,
+                  fmt::format("template: no template {} associated with this set", quote(name)));
     }
     tree_ = it->second.get();
     tree_name_ = name;
@@ -695,17 +709,20 @@ class Executor {
 
   Result<> step(size_t offset) {
     if (++steps_ > context_.limits.steps_max) {
-      return error(offset, "", fmt::format("more than {} steps", context_.limits.steps_max), ErrorCode::kLimit);
+      return error(offset, "", fmt::format("more than {} steps", context_.limits.steps_max),
+                   ErrorCode::kLimit);
     }
     if (steps_ % 256 == 0) {
-      if (Result<> ok = context_.cancellation.check(); !ok) return error(offset, "", ok.error().message, ok.error().code);
+      if (Result<> ok = context_.cancellation.check(); !ok)
+        return error(offset, "", ok.error().message, ok.error().code);
     }
     return {};
   }
 
   Result<> emit(std::string_view text, size_t offset) {
     if (out_.size() + text.size() > context_.limits.output_bytes_max) {
-      return error(offset, "", fmt::format("the output is longer than {} bytes", context_.limits.output_bytes_max),
+      return error(offset, "",
+                   fmt::format("the output is longer than {} bytes", context_.limits.output_bytes_max),
                    ErrorCode::kLimit);
     }
     out_ += text;
@@ -790,7 +807,8 @@ class Executor {
         if (!go_on) break;
       }
     } else if (!v.is_nil()) {
-      return error(a.pipeline.offset, "", fmt::format("range can't iterate over {}", to_text(v).substr(0, 100)));
+      return error(a.pipeline.offset, "",
+                   fmt::format("range can't iterate over {}", to_text(v).substr(0, 100)));
     }
     if (!any) SONDE_CHECK(walk(a.otherwise, dot, depth + 1));
     return {};
@@ -849,20 +867,22 @@ class Executor {
     return *std::move(piped);
   }
 
-  Result<Value> evaluate_command(const Command& c, const Value& dot, const std::optional<Value>& piped, int depth) {
+  Result<Value> evaluate_command(const Command& c, const Value& dot, const std::optional<Value>& piped,
+                                 int depth) {
     const Operand& head = c.operands[0];
     SONDE_CHECK(step(head.offset));
     if (head.kind != Operand::Kind::kFunction) {
       if (c.operands.size() > 1 || piped) {
-        return error(head.offset, head.source, fmt::format("can't give argument to non-function {}", head.source));
+        return error(head.offset, head.source,
+                     fmt::format("can't give argument to non-function {}", head.source));
       }
       return evaluate_operand(head, dot, depth);
     }
     return call(head, c, dot, piped, depth);
   }
 
-  Result<Value> call(const Operand& head, const Command& c, const Value& dot, const std::optional<Value>& piped,
-                     int depth) {
+  Result<Value> call(const Operand& head, const Command& c, const Value& dot,
+                     const std::optional<Value>& piped, int depth) {
     const bool is_and = head.name == "and";
     if (is_and || head.name == "or") {
       size_t count = c.operands.size() - 1 + (piped ? 1 : 0);
@@ -897,7 +917,8 @@ class Executor {
       return error(head.offset, head.source, quote(head.name) + " is not a defined function");
     }
     if (!result) {
-      return error(head.offset, head.source, fmt::format("error calling {}: {}", head.name, result.error().message),
+      return error(head.offset, head.source,
+                   fmt::format("error calling {}: {}", head.name, result.error().message),
                    result.error().code);
     }
     if (const std::string* s = result->as<std::string>(); s && s->size() > context_.limits.output_bytes_max) {
@@ -947,12 +968,14 @@ class Executor {
     }
     const ValueMap* map = v.as_map();
     if (!map) {
-      return error(o.offset, o.source, fmt::format("can't evaluate field {} in type {}", field, v.type_name()));
+      return error(o.offset, o.source,
+                   fmt::format("can't evaluate field {} in type {}", field, v.type_name()));
     }
     auto it = map->fields.find(field);
     if (it != map->fields.end()) return it->second;
     if (map->kind == MapKind::kStruct) {
-      return error(o.offset, o.source, fmt::format("can't evaluate field {} in type {}", field, map->type_name));
+      return error(o.offset, o.source,
+                   fmt::format("can't evaluate field {} in type {}", field, map->type_name));
     }
     return map->kind == MapKind::kStrings ? Value(std::string()) : Value();
   }
@@ -967,7 +990,8 @@ class Executor {
 };
 
 constexpr std::string_view kAlertPrefix =
-    "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}{{$externalURL := .ExternalURL}}{{$value := .Value}}";
+    "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}{{$externalURL := .ExternalURL}}{{$value := "
+    ".Value}}";
 
 }  // namespace
 
@@ -1005,10 +1029,11 @@ std::string expand_alert_text(std::string_view text, const AlertText& alert, con
   context.query = query;
   context.external_url = alert.external_url;
   context.now = now;
-  Value data = Value::object("template.AlertTemplateData", {{"Labels", Value::strings(alert.labels)},
-                                                            {"ExternalLabels", Value::strings(alert.external_labels)},
-                                                            {"ExternalURL", Value(alert.external_url)},
-                                                            {"Value", alert.value}});
+  Value data =
+      Value::object("template.AlertTemplateData", {{"Labels", Value::strings(alert.labels)},
+                                                   {"ExternalLabels", Value::strings(alert.external_labels)},
+                                                   {"ExternalURL", Value(alert.external_url)},
+                                                   {"Value", alert.value}});
   auto out = parsed->execute(data, context);
   if (!out) return failed("error executing template " + name + ": " + out.error().message);
   return *std::move(out);
@@ -1018,7 +1043,8 @@ std::string expand_alert_text(std::string_view text, const LabelSet& labels, con
                               const std::string& external_url, double value, const QueryFunction& query,
                               EventTime now) {
   std::string name(labels.get("alertname"));
-  return expand_alert_text(text, AlertText{name, labels, external_labels, external_url, Value(value)}, query, now);
+  return expand_alert_text(text, AlertText{name, labels, external_labels, external_url, Value(value)}, query,
+                           now);
 }
 
 Result<> check_alert_text(std::string_view name, std::string_view text) {

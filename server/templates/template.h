@@ -1,7 +1,7 @@
 // Go's text/template: an interpreter without I/O, with the functions that Prometheus adds.
 //
-// Bounds: text, nesting, steps, output and every intermediate text; reaching one is an error (kLimit). No function
-// reads files, the environment or the network; `query` asks the callback.
+// Bounds: text, nesting, steps, output and every intermediate text; reaching one is an error (kLimit). No
+// function reads files, the environment or the network; `query` asks the callback.
 #pragma once
 
 #include <functional>
@@ -46,10 +46,11 @@ struct FunctionContext {
 // Immutable once parsed. Threads: safe to share.
 class Template {
  public:
-  // `extra_functions` are names beyond the built-in ones that `execute` will be given. Errors read as Go's do,
-  // "template: NAME:LINE: …", and carry the line.
+  // `extra_functions` are names beyond the built-in ones that `execute` will be given. Errors read as Go's
+  // do, "template: NAME:LINE: …", and carry the line.
   static Result<Template> parse(std::string name, std::string_view text,
-                                const std::vector<std::string>& extra_functions = {}, const Limits& limits = {});
+                                const std::vector<std::string>& extra_functions = {},
+                                const Limits& limits = {});
 
   // Executes the main template, or the one defined under `define_name`.
   Result<std::string> execute(const Value& data, const FunctionContext& context) const;
@@ -57,7 +58,8 @@ class Template {
                               const FunctionContext& context) const;
   bool defines(const std::string& name) const;
 
-  // Adds the definitions of `other` (a later one replaces an earlier one), so that several files form one set.
+  // Adds the definitions of `other` (a later one replaces an earlier one), so that several files form one
+  // set.
   void add(const Template& other);
 
   struct Tree;  // parsed; defined in the implementation
@@ -75,8 +77,8 @@ struct AlertText {
   Value value;
 };
 
-// The text of an alert's label or annotation, with $labels, $externalLabels, $externalURL and $value defined. A failure
-// never fails the rule: the text says "<error expanding template: …>" instead.
+// The text of an alert's label or annotation, with $labels, $externalLabels, $externalURL and $value defined.
+// A failure never fails the rule: the text says "<error expanding template: …>" instead.
 std::string expand_alert_text(std::string_view text, const AlertText& alert, const QueryFunction& query,
                               EventTime now);
 std::string expand_alert_text(std::string_view text, const LabelSet& labels, const LabelSet& external_labels,

@@ -24,7 +24,8 @@ Value Value::map(std::map<std::string, Value> fields, MapKind kind) {
 
 Value Value::object(std::string type_name, std::map<std::string, Value> fields) {
   Value v;
-  v.v_ = std::make_shared<const ValueMap>(ValueMap{MapKind::kStruct, std::move(type_name), std::move(fields)});
+  v.v_ =
+      std::make_shared<const ValueMap>(ValueMap{MapKind::kStruct, std::move(type_name), std::move(fields)});
   return v;
 }
 
@@ -134,8 +135,8 @@ std::string format_go_time(EventTime t) {
   std::time_t time = seconds;
   std::tm tm{};
   gmtime_r(&time, &tm);
-  std::string out = fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
-                                tm.tm_hour, tm.tm_min, tm.tm_sec);
+  std::string out = fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}", tm.tm_year + 1900, tm.tm_mon + 1,
+                                tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
   if (ns != 0) {
     std::string f = fmt::format("{:09}", ns);
     while (f.back() == '0') f.pop_back();
@@ -146,7 +147,8 @@ std::string format_go_time(EventTime t) {
 
 namespace {
 
-// The depth of a value is that of the caller's data; templates cannot nest values deeper than `args` calls allow.
+// The depth of a value is that of the caller's data; templates cannot nest values deeper than `args` calls
+// allow.
 constexpr int kDepthMax = 32;
 constexpr size_t kTextBytesMax = 2u << 20;
 
@@ -313,7 +315,8 @@ std::string format_string(const Spec& spec, std::string s, const Value& v) {
     if (spec.precision < 0) return text;
     size_t runes = 0;
     for (size_t i = 0; i < text.size(); i++) {
-      if ((text[i] & 0xc0) != 0x80 && runes++ == static_cast<size_t>(spec.precision)) return text.substr(0, i);
+      if ((text[i] & 0xc0) != 0x80 && runes++ == static_cast<size_t>(spec.precision))
+        return text.substr(0, i);
     }
     return text;
   };

@@ -31,12 +31,14 @@ struct ValueMap {
 };
 using ValueList = std::vector<Value>;
 
-// Nothing, bool, int64, double, text, list, mapping, point in time, or length of time. Copies share lists and mappings.
+// Nothing, bool, int64, double, text, list, mapping, point in time, or length of time. Copies share lists and
+// mappings.
 class Value {
  public:
   using List = std::shared_ptr<const ValueList>;
   using Map = std::shared_ptr<const ValueMap>;
-  using Variant = std::variant<std::monostate, bool, int64_t, double, std::string, List, Map, EventTime, Duration>;
+  using Variant =
+      std::variant<std::monostate, bool, int64_t, double, std::string, List, Map, EventTime, Duration>;
 
   Value() = default;
   Value(bool v) : v_(v) {}                           // NOLINT(google-explicit-constructor)
@@ -74,9 +76,11 @@ class Value {
   Variant v_;
 };
 
-// Go's fmt.Sprint of one value. `nil_text` stands for nothing: "<nil>", or "<no value>" where a template prints it.
+// Go's fmt.Sprint of one value. `nil_text` stands for nothing: "<nil>", or "<no value>" where a template
+// prints it.
 std::string to_text(const Value& v, std::string_view nil_text = "<nil>");
-// Go's fmt.Sprintf: flags, width, precision, `*`; verbs v s d f F e E g G q x X t c U o b T p %. Mismatches become
+// Go's fmt.Sprintf: flags, width, precision, `*`; verbs v s d f F e E g G q x X t c U o b T p %. Mismatches
+// become
 // %!d(string=x) as in Go. Widths and precisions are bounded at 1,000.
 std::string format(std::string_view format, const std::vector<Value>& args);
 // strconv.FormatFloat(v, verb, precision, 64); verb e, f or g; precision -1: shortest.
