@@ -1,12 +1,12 @@
 #include "wire/log_line.h"
 
-#include <simdjson.h>
-
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <chrono>
 #include <cmath>
+
+#include "wire/simdjson_quiet.h"
 
 namespace sonde::wire {
 namespace {
