@@ -63,7 +63,8 @@ void write_tags(JsonWriter& json, const Span& s) {
 
 void write_span(JsonWriter& json, const Span& s, std::string_view process) {
   json.begin_object();
-  json.field("traceID", std::string_view(s.trace_id.to_hex())).field("spanID", std::string_view(s.span_id.to_hex()));
+  json.field("traceID", std::string_view(s.trace_id.to_hex()))
+      .field("spanID", std::string_view(s.span_id.to_hex()));
   json.field("flags", static_cast<int64_t>(s.flags & 0xff));
   json.field("operationName", std::string_view(s.name));
   json.key("references").begin_array();
@@ -114,7 +115,9 @@ std::string encode_jaeger_operations(const std::vector<JaegerOperation>& operati
   JsonWriter json(out);
   begin_envelope(json);
   for (const JaegerOperation& o : operations) {
-    json.begin_object().field("name", std::string_view(o.name)).field("spanKind", std::string_view(o.span_kind));
+    json.begin_object()
+        .field("name", std::string_view(o.name))
+        .field("spanKind", std::string_view(o.span_kind));
     json.end_object();
   }
   end_envelope(json, operations.size());

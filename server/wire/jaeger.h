@@ -22,8 +22,8 @@ std::string encode_jaeger_operations(const std::vector<JaegerOperation>& operati
 
 // One element per trace, each with the spans of one trace in any order.
 std::string encode_jaeger_traces(std::span<const std::vector<Span>> traces);
-// One trace as an element of `data`. Times in microseconds; the parent and the links as references; attributes,
-// status, scope and kind as typed tags; resources as processes p1, p2, ….
+// One trace as an element of `data`. Times in microseconds; the parent and the links as references;
+// attributes, status, scope and kind as typed tags; resources as processes p1, p2, ….
 void write_jaeger_trace(JsonWriter& json, std::span<const Span> spans);
 
 struct JaegerDependency {

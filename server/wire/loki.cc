@@ -1,6 +1,7 @@
 #include "wire/loki.h"
 
 #include <fmt/format.h>
+#include <simdjson.h>
 
 #include <algorithm>
 #include <array>
@@ -12,7 +13,6 @@
 #include "wire/log_line.h"
 #include "wire/pbf_error.h"
 #include "wire/prometheus_json.h"
-#include "wire/simdjson_quiet.h"
 #include "wire/utf8.h"
 
 namespace sonde::wire {
@@ -22,9 +22,19 @@ using protozero::pbf_reader;
 using protozero::pbf_writer;
 
 // Loki's discover_service_name, in its order.
-constexpr std::array<std::string_view, 13> kServiceLabels = {
-    "service", "app",       "application",    "app_name",           "name",      "app_kubernetes_io_name", "container",
-    "container_name", "k8s_container_name", "component", "workload", "job", "k8s_job_name"};
+constexpr std::array<std::string_view, 13> kServiceLabels = {"service",
+                                                             "app",
+                                                             "application",
+                                                             "app_name",
+                                                             "name",
+                                                             "app_kubernetes_io_name",
+                                                             "container",
+                                                             "container_name",
+                                                             "k8s_container_name",
+                                                             "component",
+                                                             "workload",
+                                                             "job",
+                                                             "k8s_job_name"};
 constexpr std::array<std::string_view, 6> kLevelKeys = {"detected_level", "level", "severity_text",
                                                         "severity",       "lvl",   "log_level"};
 
@@ -68,8 +78,12 @@ class Detector {
   LogLineParser parser_;
 };
 
-Error invalid(std::string message) { return Error{ErrorCode::kInvalid, "loki push: " + std::move(message), {}, 0, 0}; }
-Error over(std::string message) { return Error{ErrorCode::kLimit, "loki push: " + std::move(message), {}, 0, 0}; }
+Error invalid(std::string message) {
+  return Error{ErrorCode::kInvalid, "loki push: " + std::move(message), {}, 0, 0};
+}
+Error over(std::string message) {
+  return Error{ErrorCode::kLimit, "loki push: " + std::move(message), {}, 0, 0};
+}
 
 void set_attribute(Attributes& attributes, std::string_view key, std::string_view value) {
   for (auto& [k, v] : attributes) {
@@ -90,14 +104,17 @@ Result<LogRecord> json_entry(const simdjson::dom::element& value, const LokiPush
   }
   LogRecord record;
   std::string_view time, line;
-  if (parts.at(0).get_string().get(time) != simdjson::SUCCESS) return fail(invalid(where + ": timestamp is no string"));
+  if (parts.at(0).get_string().get(time) != simdjson::SUCCESS)
+    return fail(invalid(where + ": timestamp is no string"));
   auto parsed = std::from_chars(time.data(), time.data() + time.size(), record.time.ns);
   if (parsed.ec != std::errc() || parsed.ptr != time.data() + time.size()) {
     return fail(invalid(fmt::format("{}: timestamp {} is not in nanoseconds", where, quote(excerpt(time)))));
   }
-  if (parts.at(1).get_string().get(line) != simdjson::SUCCESS) return fail(invalid(where + ": line is no string"));
+  if (parts.at(1).get_string().get(line) != simdjson::SUCCESS)
+    return fail(invalid(where + ": line is no string"));
   if (line.size() > limits.line_bytes_max) {
-    return fail(over(fmt::format("{}: line of {} bytes, the limit is {}", where, line.size(), limits.line_bytes_max)));
+    return fail(over(
+        fmt::format("{}: line of {} bytes, the limit is {}", where, line.size(), limits.line_bytes_max)));
   }
   record.line = line;
   if (parts.size() < 3) return record;
@@ -108,7 +125,8 @@ Result<LogRecord> json_entry(const simdjson::dom::element& value, const LokiPush
   for (auto field : metadata) {
     std::string_view text;
     if (field.value.get_string().get(text) != simdjson::SUCCESS) {
-      return fail(invalid(fmt::format("{}: structured metadata {} is no string", where, quote(excerpt(field.key)))));
+      return fail(
+          invalid(fmt::format("{}: structured metadata {} is no string", where, quote(excerpt(field.key)))));
     }
     if (record.attributes.size() == limits.metadata_max) {
       return fail(over(fmt::format("{}: more than {} structured metadata", where, limits.metadata_max)));
@@ -134,7 +152,9 @@ class ProtobufPush {
   }
 
  private:
-  [[noreturn]] static void refuse(ErrorCode code, std::string message) { throw PbfRefusal{code, std::move(message)}; }
+  [[noreturn]] static void refuse(ErrorCode code, std::string message) {
+    throw PbfRefusal{code, std::move(message)};
+  }
 
   void stream(pbf_reader r, PbfPlace& place) {
     LabelSet labels;
@@ -284,8 +304,7 @@ Result<LabelSet> parse_loki_labels(std::string_view text) {
     while (i < text.size() && (text[i] == ' ' || text[i] == '\t' || text[i] == '\n' || text[i] == '\r')) i++;
   };
   auto wrong = [&](std::string_view what) {
-    return fail(ErrorCode::kInvalid,
-                fmt::format("labels {}: {} at byte {}", quote(excerpt(text)), what, i));
+    return fail(ErrorCode::kInvalid, fmt::format("labels {}: {} at byte {}", quote(excerpt(text)), what, i));
   };
   std::vector<std::pair<std::string, std::string>> labels;
   skip();
@@ -350,9 +369,11 @@ Result<std::vector<LogRecord>> decode_loki_push_json(std::string_view body, cons
   simdjson::dom::array streams;
   simdjson::dom::element root;
   if (auto code = parser.parse(body.data(), body.size(), true).get(root); code != simdjson::SUCCESS) {
-    return fail(invalid(fmt::format("JSON: {} near {}", simdjson::error_message(code), quote(excerpt(body)))));
+    return fail(
+        invalid(fmt::format("JSON: {} near {}", simdjson::error_message(code), quote(excerpt(body)))));
   }
-  if (root["streams"].get_array().get(streams) != simdjson::SUCCESS) return fail(invalid("no array \"streams\""));
+  if (root["streams"].get_array().get(streams) != simdjson::SUCCESS)
+    return fail(invalid("no array \"streams\""));
   std::vector<LogRecord> out;
   Detector detector;
   size_t stream_number = 0;
@@ -389,7 +410,8 @@ Result<std::vector<LogRecord>> decode_loki_push_json(std::string_view body, cons
       if (out.size() == limits.records_max) {
         return fail(over(fmt::format("more than {} records", limits.records_max)));
       }
-      SONDE_TRY(LogRecord record, json_entry(value, limits, fmt::format("{}, entry {}", where, entry_number++)));
+      SONDE_TRY(LogRecord record,
+                json_entry(value, limits, fmt::format("{}, entry {}", where, entry_number++)));
       record.stream = set;
       detector.complete(record);
       out.push_back(std::move(record));
@@ -398,7 +420,8 @@ Result<std::vector<LogRecord>> decode_loki_push_json(std::string_view body, cons
   return out;
 }
 
-Result<std::vector<LogRecord>> decode_loki_push_protobuf(std::string_view body, const LokiPushLimits& limits) {
+Result<std::vector<LogRecord>> decode_loki_push_protobuf(std::string_view body,
+                                                         const LokiPushLimits& limits) {
   SONDE_TRY(std::string raw, snappy_decode(body, limits.bytes_max));
   std::vector<LogRecord> out;
   ProtobufPush push(limits, out);
@@ -464,7 +487,8 @@ void LokiResultWriter::write_pairs(LokiPairs pairs) {
   json_.end_object();
 }
 
-void LokiResultWriter::entry(EventTime t, std::string_view line, LokiPairs structured_metadata, LokiPairs parsed) {
+void LokiResultWriter::entry(EventTime t, std::string_view line, LokiPairs structured_metadata,
+                             LokiPairs parsed) {
   json_.begin_array().integer_string(t.ns).string(line);
   if (categorize_) {
     json_.begin_object();
@@ -502,7 +526,8 @@ void LokiResultWriter::sample(const LabelSet& labels, Timestamp t, double v) {
 
 void LokiResultWriter::finish(const LokiStats& stats) {
   auto rate = [&](int64_t n) {
-    return stats.exec_seconds > 0 ? static_cast<int64_t>(static_cast<double>(n) / stats.exec_seconds) : int64_t{0};
+    return stats.exec_seconds > 0 ? static_cast<int64_t>(static_cast<double>(n) / stats.exec_seconds)
+                                  : int64_t{0};
   };
   json_.end_array().key("stats").begin_object().key("summary").begin_object();
   json_.field("bytesProcessedPerSecond", rate(stats.bytes_processed));

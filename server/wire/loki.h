@@ -18,14 +18,15 @@ namespace sonde::wire {
 struct LokiPushLimits {
   size_t bytes_max = 64 << 20;  // decompressed
   size_t records_max = 2'000'000;
-  size_t labels_max = 128;      // of a stream
-  size_t metadata_max = 256;    // of a record
+  size_t labels_max = 128;    // of a stream
+  size_t metadata_max = 256;  // of a record
   size_t line_bytes_max = 4 << 20;
 };
 
-// Push requests, as a whole or not at all: kInvalid names stream and entry, kLimit the bound. Adds `service_name` to
-// the stream (from service, app, application, …; else "unknown_service") and `detected_level` to the attributes.
-// Structured metadata are text attributes; trace and span ids are taken from them or from the line.
+// Push requests, as a whole or not at all: kInvalid names stream and entry, kLimit the bound. Adds
+// `service_name` to the stream (from service, app, application, …; else "unknown_service") and
+// `detected_level` to the attributes. Structured metadata are text attributes; trace and span ids are taken
+// from them or from the line.
 Result<std::vector<LogRecord>> decode_loki_push_json(std::string_view body, const LokiPushLimits& limits);
 // A snappy block of protobuf.
 Result<std::vector<LogRecord>> decode_loki_push_protobuf(std::string_view body, const LokiPushLimits& limits);
@@ -44,13 +45,13 @@ struct LokiStats {
   int64_t entries_returned = 0;
 };
 
-// Writes {"status":"success","data":{"resultType":…,"result":[…],"stats":{…}}} piece by piece. Borrows `out`, which
-// may be drained between calls.
+// Writes {"status":"success","data":{"resultType":…,"result":[…],"stats":{…}}} piece by piece. Borrows `out`,
+// which may be drained between calls.
 class LokiResultWriter {
  public:
   enum class Type : uint8_t { kStreams, kMatrix, kVector };
-  // With `categorize`, entries carry {"structuredMetadata":…,"parsed":…}; without, the caller has merged them into
-  // the stream's labels.
+  // With `categorize`, entries carry {"structuredMetadata":…,"parsed":…}; without, the caller has merged them
+  // into the stream's labels.
   LokiResultWriter(std::string& out, Type type, bool categorize);
 
   // kStreams

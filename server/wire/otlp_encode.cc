@@ -37,16 +37,23 @@ void put_value(pbf_writer& w, const AttributeValue& value) {
     void operator()(double v) const { w.add_double(4, v); }
     void operator()(const std::string& v) const { w.add_string(1, v); }
     void operator()(const Bytes& v) const { w.add_bytes(7, v.data); }
+    // Through strings of their own: a writer in a writer takes empty messages back.
     void operator()(const AttributeArray& v) const {
-      pbf_writer list(w, 5);
+      std::string list;
+      pbf_writer items(list);
       for (const AttributeValue& item : v) {
-        pbf_writer any(list, 1);
-        put_value(any, item);
+        std::string any;
+        pbf_writer element(any);
+        put_value(element, item);
+        items.add_message(1, any);
       }
+      w.add_message(5, list);
     }
     void operator()(const Attributes& v) const {
-      pbf_writer list(w, 6);
-      put_attributes(list, 1, v);
+      std::string list;
+      pbf_writer items(list);
+      put_attributes(items, 1, v);
+      w.add_message(6, list);
     }
   };
   std::visit(Visitor{w}, value.variant());
@@ -138,7 +145,8 @@ std::string encode_groups(const std::vector<Item>& items) {
 std::string encode_otlp_traces(const std::vector<Span>& spans) { return encode_groups(spans); }
 std::string encode_otlp_logs(const std::vector<LogRecord>& records) { return encode_groups(records); }
 
-std::string encode_otlp_response(OtlpSignal signal, OtlpEncoding encoding, size_t rejected, std::string_view message) {
+std::string encode_otlp_response(OtlpSignal signal, OtlpEncoding encoding, size_t rejected,
+                                 std::string_view message) {
   std::string out;
   bool partial = rejected > 0 || !message.empty();
   if (encoding == OtlpEncoding::kProtobuf) {

@@ -1,12 +1,12 @@
 // OTLP's JSON mapping, translated into protobuf by a table of the messages' fields: one decoder serves both.
 #include <fmt/format.h>
+#include <simdjson.h>
 
 #include <charconv>
 #include <limits>
 #include <protozero/pbf_writer.hpp>
 
 #include "wire/otlp.h"
-#include "wire/simdjson_quiet.h"
 #include "wire/utf8.h"
 
 namespace sonde::wire {
@@ -40,9 +40,12 @@ constexpr Schema kArrayValue{kArrayValueFields, 1};
 constexpr Field kKvListFields[] = {{"values", 1, Kind::kMessage, &kKeyValue, true}};
 constexpr Schema kKvList{kKvListFields, 1};
 constexpr Field kAnyValueFields[] = {
-    {"stringValue", 1, Kind::kString}, {"boolValue", 2, Kind::kBool},
-    {"intValue", 3, Kind::kVarint},    {"doubleValue", 4, Kind::kDouble},
-    {"arrayValue", 5, Kind::kMessage, &kArrayValue}, {"kvlistValue", 6, Kind::kMessage, &kKvList},
+    {"stringValue", 1, Kind::kString},
+    {"boolValue", 2, Kind::kBool},
+    {"intValue", 3, Kind::kVarint},
+    {"doubleValue", 4, Kind::kDouble},
+    {"arrayValue", 5, Kind::kMessage, &kArrayValue},
+    {"kvlistValue", 6, Kind::kMessage, &kKvList},
     {"bytesValue", 7, Kind::kBase64},
 };
 constexpr Schema kAnyValue{kAnyValueFields, std::size(kAnyValueFields)};
@@ -82,7 +85,8 @@ constexpr Field kSpanFields[] = {
     {"flags", 16, Kind::kFixed32},
 };
 constexpr Schema kSpan{kSpanFields, std::size(kSpanFields)};
-constexpr Field kScopeSpansFields[] = {{"scope", 1, Kind::kMessage, &kScope}, {"spans", 2, Kind::kMessage, &kSpan, true}};
+constexpr Field kScopeSpansFields[] = {{"scope", 1, Kind::kMessage, &kScope},
+                                       {"spans", 2, Kind::kMessage, &kSpan, true}};
 constexpr Schema kScopeSpans{kScopeSpansFields, 2};
 constexpr Field kResourceSpansFields[] = {{"resource", 1, Kind::kMessage, &kResource},
                                           {"scopeSpans", 2, Kind::kMessage, &kScopeSpans, true}};
@@ -91,11 +95,16 @@ constexpr Field kTracesFields[] = {{"resourceSpans", 1, Kind::kMessage, &kResour
 constexpr Schema kTraces{kTracesFields, 1};
 
 constexpr Field kLogRecordFields[] = {
-    {"timeUnixNano", 1, Kind::kFixed64},  {"severityNumber", 2, Kind::kVarint},
-    {"severityText", 3, Kind::kString},   {"body", 5, Kind::kMessage, &kAnyValue},
-    {"attributes", 6, Kind::kMessage, &kKeyValue, true}, {"flags", 8, Kind::kFixed32},
-    {"traceId", 9, Kind::kHexId},         {"spanId", 10, Kind::kHexId},
-    {"observedTimeUnixNano", 11, Kind::kFixed64}, {"eventName", 12, Kind::kString},
+    {"timeUnixNano", 1, Kind::kFixed64},
+    {"severityNumber", 2, Kind::kVarint},
+    {"severityText", 3, Kind::kString},
+    {"body", 5, Kind::kMessage, &kAnyValue},
+    {"attributes", 6, Kind::kMessage, &kKeyValue, true},
+    {"flags", 8, Kind::kFixed32},
+    {"traceId", 9, Kind::kHexId},
+    {"spanId", 10, Kind::kHexId},
+    {"observedTimeUnixNano", 11, Kind::kFixed64},
+    {"eventName", 12, Kind::kString},
 };
 constexpr Schema kLogRecord{kLogRecordFields, std::size(kLogRecordFields)};
 constexpr Field kScopeLogsFields[] = {{"scope", 1, Kind::kMessage, &kScope},
@@ -108,15 +117,18 @@ constexpr Field kLogsFields[] = {{"resourceLogs", 1, Kind::kMessage, &kResourceL
 constexpr Schema kLogs{kLogsFields, 1};
 
 constexpr Field kExemplarFields[] = {
-    {"timeUnixNano", 2, Kind::kFixed64}, {"asDouble", 3, Kind::kDouble}, {"spanId", 4, Kind::kHexId},
-    {"traceId", 5, Kind::kHexId},        {"asInt", 6, Kind::kFixed64},
-    {"filteredAttributes", 7, Kind::kMessage, &kKeyValue, true},
+    {"timeUnixNano", 2, Kind::kFixed64}, {"asDouble", 3, Kind::kDouble},
+    {"spanId", 4, Kind::kHexId},         {"traceId", 5, Kind::kHexId},
+    {"asInt", 6, Kind::kFixed64},        {"filteredAttributes", 7, Kind::kMessage, &kKeyValue, true},
 };
 constexpr Schema kExemplar{kExemplarFields, std::size(kExemplarFields)};
 constexpr Field kNumberPointFields[] = {
-    {"startTimeUnixNano", 2, Kind::kFixed64}, {"timeUnixNano", 3, Kind::kFixed64},
-    {"asDouble", 4, Kind::kDouble},           {"exemplars", 5, Kind::kMessage, &kExemplar, true},
-    {"asInt", 6, Kind::kFixed64},             {"attributes", 7, Kind::kMessage, &kKeyValue, true},
+    {"startTimeUnixNano", 2, Kind::kFixed64},
+    {"timeUnixNano", 3, Kind::kFixed64},
+    {"asDouble", 4, Kind::kDouble},
+    {"exemplars", 5, Kind::kMessage, &kExemplar, true},
+    {"asInt", 6, Kind::kFixed64},
+    {"attributes", 7, Kind::kMessage, &kKeyValue, true},
     {"flags", 8, Kind::kVarint},
 };
 constexpr Schema kNumberPoint{kNumberPointFields, std::size(kNumberPointFields)};
@@ -167,8 +179,8 @@ constexpr Schema kResourceMetrics{kResourceMetricsFields, 2};
 constexpr Field kMetricsFields[] = {{"resourceMetrics", 1, Kind::kMessage, &kResourceMetrics, true}};
 constexpr Schema kMetrics{kMetricsFields, 1};
 
-// Messages in messages: the frame of an export request is 6 deep, a nested value costs 3. The decoder's own bound on
-// nested values is stricter.
+// Messages in messages: the frame of an export request is 6 deep, a nested value costs 3. The decoder's own
+// bound on nested values is stricter.
 constexpr int kDepthMax = 96;
 
 int hex_digit(char c) {
@@ -268,6 +280,9 @@ std::optional<double> double_of(const element& e) {
 
 class Translator {
  public:
+  // `buffer` is what the writers write into.
+  explicit Translator(const std::string& buffer) : buffer_(buffer) {}
+
   std::string error;
 
   bool message(pbf_writer& out, const element& e, const Schema& schema, int depth) {
@@ -277,7 +292,8 @@ class Translator {
     for (auto member : object) {
       const Field* field = find(schema, member.key);
       if (field == nullptr || member.value.is_null()) continue;
-      bool ok = field->repeated ? list(out, member.value, *field, depth) : value(out, member.value, *field, depth);
+      bool ok =
+          field->repeated ? list(out, member.value, *field, depth) : value(out, member.value, *field, depth);
       if (!ok) {
         error = std::string(field->name) + (error.starts_with(':') ? "" : ".") + error;
         return false;
@@ -311,8 +327,17 @@ class Translator {
   bool value(pbf_writer& out, const element& e, const Field& field, int depth) {
     switch (field.kind) {
       case Kind::kMessage: {
-        pbf_writer sub(out, field.tag);
-        return message(sub, e, *field.message, depth + 1);
+        bool ok = false;
+        bool empty = false;
+        {
+          pbf_writer sub(out, field.tag);
+          size_t before = buffer_.size();
+          ok = message(sub, e, *field.message, depth + 1);
+          empty = buffer_.size() == before;
+        }
+        // The writer takes an empty message back; but an empty element counts.
+        if (empty) out.add_message(field.tag, std::string());
+        return ok;
       }
       case Kind::kString:
       case Kind::kHexId:
@@ -359,21 +384,25 @@ class Translator {
     }
     return wrong("unknown kind");
   }
+
+  const std::string& buffer_;
 };
 
 }  // namespace
 
 Result<std::string> otlp_json_to_protobuf(std::string_view json, OtlpSignal signal) {
-  const Schema& schema = signal == OtlpSignal::kTraces ? kTraces : signal == OtlpSignal::kLogs ? kLogs : kMetrics;
+  const Schema& schema = signal == OtlpSignal::kTraces ? kTraces
+                         : signal == OtlpSignal::kLogs ? kLogs
+                                                       : kMetrics;
   simdjson::dom::parser parser;
   element root;
   if (auto code = parser.parse(json.data(), json.size(), true).get(root); code != simdjson::SUCCESS) {
-    return fail(ErrorCode::kInvalid, fmt::format("OTLP JSON: {} near {}", simdjson::error_message(code),
-                                                 quote(excerpt(json))));
+    return fail(ErrorCode::kInvalid,
+                fmt::format("OTLP JSON: {} near {}", simdjson::error_message(code), quote(excerpt(json))));
   }
   std::string out;
   pbf_writer writer(out);
-  Translator translator;
+  Translator translator(out);
   if (!translator.message(writer, root, schema, 0)) {
     std::string at = translator.error.starts_with(": ") ? "request" + translator.error : translator.error;
     return fail(ErrorCode::kInvalid, "OTLP JSON: " + at);

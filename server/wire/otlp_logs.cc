@@ -10,17 +10,30 @@ namespace {
 using protozero::pbf_reader;
 
 // Loki's default_resource_attributes_as_index_labels.
-constexpr std::array<std::string_view, 18> kStreamAttributes = {
-    "service.name",        "service.namespace",  "service.instance.id",   "deployment.environment",
-    "deployment.environment.name", "cloud.region", "cloud.availability_zone", "k8s.cluster.name",
-    "k8s.namespace.name",  "k8s.pod.name",       "k8s.container.name",    "container.name",
-    "k8s.replicaset.name", "k8s.deployment.name", "k8s.statefulset.name", "k8s.daemonset.name",
-    "k8s.cronjob.name",    "k8s.job.name"};
+constexpr std::array<std::string_view, 18> kStreamAttributes = {"service.name",
+                                                                "service.namespace",
+                                                                "service.instance.id",
+                                                                "deployment.environment",
+                                                                "deployment.environment.name",
+                                                                "cloud.region",
+                                                                "cloud.availability_zone",
+                                                                "k8s.cluster.name",
+                                                                "k8s.namespace.name",
+                                                                "k8s.pod.name",
+                                                                "k8s.container.name",
+                                                                "container.name",
+                                                                "k8s.replicaset.name",
+                                                                "k8s.deployment.name",
+                                                                "k8s.statefulset.name",
+                                                                "k8s.daemonset.name",
+                                                                "k8s.cronjob.name",
+                                                                "k8s.job.name"};
 
 LabelSet stream_of(const Attributes& resource) {
   std::vector<std::pair<std::string, std::string>> labels;
   for (const auto& [key, value] : resource) {
-    if (std::find(kStreamAttributes.begin(), kStreamAttributes.end(), key) == kStreamAttributes.end()) continue;
+    if (std::find(kStreamAttributes.begin(), kStreamAttributes.end(), key) == kStreamAttributes.end())
+      continue;
     std::string name = key;
     std::replace(name.begin(), name.end(), '.', '_');
     labels.emplace_back(std::move(name), value.to_text());

@@ -94,7 +94,8 @@ class MetricDecoder : OtlpReader {
     const AttributeValue* instance = find_attribute(*of_all, "service.instance.id");
     identity_.clear();
     if (!job.empty()) identity_.emplace_back("job", job);
-    if (instance != nullptr && !instance->to_text().empty()) identity_.emplace_back("instance", instance->to_text());
+    if (instance != nullptr && !instance->to_text().empty())
+      identity_.emplace_back("instance", instance->to_text());
     latest_ = Timestamp{0};
     while (r.next()) {
       if (r.tag() == 2) {
@@ -118,7 +119,10 @@ class MetricDecoder : OtlpReader {
     if (rest.empty()) return;
     uint32_t series = add_series("target_info", labels_of(rest), {});
     out.floats.push_back({series, latest_, 1, {}});
-    add_metadata({.name = {}, .description = "Target metadata", .unit = {}, .family = "target_info",
+    add_metadata({.name = {},
+                  .description = "Target metadata",
+                  .unit = {},
+                  .family = "target_info",
                   .type = MetricType::kGauge});
   }
 
@@ -224,7 +228,8 @@ class MetricDecoder : OtlpReader {
 
   bool is_text(const LabelPairs& labels) const {
     auto bad = [](const auto& l) { return !is_valid_utf8(l.second); };
-    return std::none_of(labels.begin(), labels.end(), bad) && std::none_of(identity_.begin(), identity_.end(), bad);
+    return std::none_of(labels.begin(), labels.end(), bad) &&
+           std::none_of(identity_.begin(), identity_.end(), bad);
   }
 
   void sum(pbf_reader r, Metric& m) {
@@ -244,7 +249,8 @@ class MetricDecoder : OtlpReader {
   }
 
   void numbers(pbf_reader r, Metric& m, MetricType type) {
-    // A sum that is not monotonic keeps its name: _ratio is for gauges alone, and its unit is what tells them apart.
+    // A sum that is not monotonic keeps its name: _ratio is for gauges alone, and its unit is what tells them
+    // apart.
     bool named = begin(m, type);
     while (r.next()) {
       if (r.tag() != 1) {
@@ -332,7 +338,8 @@ class MetricDecoder : OtlpReader {
       if (last && !p.bounds.empty() && p.bounds.back() == bound) break;  // the bounds hold infinity already
       if (i < p.bucket_counts.size()) cumulative += static_cast<double>(p.bucket_counts[i]);
       uint32_t series = put("_bucket", bound_text(bound), last ? static_cast<double>(p.count) : cumulative);
-      for (; next_exemplar < p.exemplars.size() && p.exemplars[next_exemplar].value <= bound; next_exemplar++) {
+      for (; next_exemplar < p.exemplars.size() && p.exemplars[next_exemplar].value <= bound;
+           next_exemplar++) {
         out.exemplars.push_back({series, std::move(p.exemplars[next_exemplar])});
       }
     }
@@ -445,7 +452,8 @@ class MetricDecoder : OtlpReader {
     LabelPairs labels = labels_of(attributes);
     if (!trace_id.empty()) labels.emplace_back("trace_id", trace_id.to_hex());
     if (!span_id.empty()) labels.emplace_back("span_id", span_id.to_hex());
-    if (std::any_of(labels.begin(), labels.end(), [](const auto& l) { return !is_valid_utf8(l.second); })) return;
+    if (std::any_of(labels.begin(), labels.end(), [](const auto& l) { return !is_valid_utf8(l.second); }))
+      return;
     e.labels = LabelSet::from(std::move(labels));
     exemplars.push_back(std::move(e));
   }
@@ -457,7 +465,8 @@ class MetricDecoder : OtlpReader {
 
 }  // namespace
 
-Result<MetricRows> decode_otlp_metrics(std::string_view body, OtlpEncoding encoding, const OtlpLimits& limits) {
+Result<MetricRows> decode_otlp_metrics(std::string_view body, OtlpEncoding encoding,
+                                       const OtlpLimits& limits) {
   std::string buffer;
   SONDE_TRY(std::string_view bytes, otlp_protobuf(body, encoding, OtlpSignal::kMetrics, buffer));
   MetricDecoder decoder(limits);

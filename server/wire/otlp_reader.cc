@@ -8,7 +8,8 @@ namespace sonde::wire {
 using protozero::pbf_reader;
 
 void OtlpReader::count_item() {
-  if (++items_ > limits_.items_max) refuse(ErrorCode::kLimit, fmt::format("more than {} items", limits_.items_max));
+  if (++items_ > limits_.items_max)
+    refuse(ErrorCode::kLimit, fmt::format("more than {} items", limits_.items_max));
 }
 
 void OtlpReader::key_value(pbf_reader kv, Attributes& out, int depth) const {

@@ -24,7 +24,9 @@ class OtlpReader {
   static InstrumentationScope scope(protozero::pbf_reader r);
   void count_item();
 
-  [[noreturn]] static void refuse(ErrorCode code, std::string message) { throw PbfRefusal{code, std::move(message)}; }
+  [[noreturn]] static void refuse(ErrorCode code, std::string message) {
+    throw PbfRefusal{code, std::move(message)};
+  }
   const OtlpLimits& limits() const { return limits_; }
 
   template <class Id>

@@ -107,14 +107,16 @@ TEST_CASE("otlp traces: JSON says the same as protobuf") {
 
 TEST_CASE("otlp traces: spans without valid ids are rejected one by one") {
   auto span = [](std::string ids) { return "{" + ids + R"(,"name":"n"})"; };
-  std::string body = R"({"resourceSpans":[{"scopeSpans":[{"spans":[)" +
-                     span(R"("traceId":"0af7651916cd43dd8448eb211c80319c","spanId":"b7ad6b7169203331")") + "," +
-                     span(R"("traceId":"00000000000000000000000000000000","spanId":"b7ad6b7169203331")") + "," +
-                     span(R"("traceId":"0af7651916cd43dd8448eb211c8031","spanId":"b7ad6b7169203331")") + "," +
-                     span(R"("traceId":"not hex","spanId":"b7ad6b7169203331")") + "," +
-                     span(R"("traceId":"0af7651916cd43dd8448eb211c80319c","spanId":"")") + "," +
-                     span(R"("traceId":"0af7651916cd43dd8448eb211c80319c","spanId":"b7ad6b7169203331","parentSpanId":"12")") +
-                     "]}]}]}";
+  std::string body =
+      R"({"resourceSpans":[{"scopeSpans":[{"spans":[)" +
+      span(R"("traceId":"0af7651916cd43dd8448eb211c80319c","spanId":"b7ad6b7169203331")") + "," +
+      span(R"("traceId":"00000000000000000000000000000000","spanId":"b7ad6b7169203331")") + "," +
+      span(R"("traceId":"0af7651916cd43dd8448eb211c8031","spanId":"b7ad6b7169203331")") + "," +
+      span(R"("traceId":"not hex","spanId":"b7ad6b7169203331")") + "," +
+      span(R"("traceId":"0af7651916cd43dd8448eb211c80319c","spanId":"")") + "," +
+      span(
+          R"("traceId":"0af7651916cd43dd8448eb211c80319c","spanId":"b7ad6b7169203331","parentSpanId":"12")") +
+      "]}]}]}";
   auto out = decode_otlp_traces(body, OtlpEncoding::kJson, {});
   REQUIRE(out.has_value());
   CHECK(out->spans.size() == 1);
@@ -285,9 +287,11 @@ TEST_CASE("otlp metrics: a histogram becomes cumulative buckets, sum and count")
       R"({"name":"lat","unit":"s","histogram":{"aggregationTemporality":2,"dataPoints":[{"timeUnixNano":"2000000000","count":"6","sum":3.5,
       "bucketCounts":["1",2,"3"],"explicitBounds":[0.5,1],"exemplars":[{"asDouble":0.7},{"asDouble":9}]}]}})"));
   std::vector<std::string> text;
-  for (const auto& f : rows.floats) text.push_back(rows.series[f.series].to_string() + " " + format_value(f.v));
-  CHECK(text == std::vector<std::string>{"lat_seconds_sum 3.5", "lat_seconds_count 6", "lat_seconds_bucket{le=\"0.5\"} 1",
-                                         "lat_seconds_bucket{le=\"1\"} 3", "lat_seconds_bucket{le=\"+Inf\"} 6"});
+  for (const auto& f : rows.floats)
+    text.push_back(rows.series[f.series].to_string() + " " + format_value(f.v));
+  CHECK(text == std::vector<std::string>{"lat_seconds_sum 3.5", "lat_seconds_count 6",
+                                         "lat_seconds_bucket{le=\"0.5\"} 1", "lat_seconds_bucket{le=\"1\"} 3",
+                                         "lat_seconds_bucket{le=\"+Inf\"} 6"});
   REQUIRE(rows.exemplars.size() == 2);
   CHECK(rows.series[rows.exemplars[0].series].get("le") == "1");
   CHECK(rows.series[rows.exemplars[1].series].get("le") == "+Inf");
@@ -295,22 +299,33 @@ TEST_CASE("otlp metrics: a histogram becomes cumulative buckets, sum and count")
 
 TEST_CASE("otlp metrics: what cannot be stored is rejected by the point, the rest is kept") {
   auto rejected = [](std::string_view metric) {
-    auto rows = metrics(one_metric(std::string(metric) + R"(,{"name":"ok","gauge":{"dataPoints":[{"timeUnixNano":"1","asInt":1}]}})"));
+    auto rows = metrics(one_metric(
+        std::string(metric) + R"(,{"name":"ok","gauge":{"dataPoints":[{"timeUnixNano":"1","asInt":1}]}})"));
     CHECK(rows.series.size() == 1);
     return std::to_string(rows.rejected) + " " + rows.rejection;
   };
-  CHECK(rejected(R"({"name":"m","sum":{"aggregationTemporality":1,"isMonotonic":true,"dataPoints":[{"asInt":1},{"asInt":2}]}})") ==
-        "2 metric \"m\": only cumulative temporality is supported");
-  CHECK(rejected(R"({"name":"m","exponentialHistogram":{"aggregationTemporality":2,"dataPoints":[{"count":1}]}})") ==
-        "1 metric \"m\": exponential histograms are not supported");
-  CHECK(rejected(R"({"name":"m","summary":{"dataPoints":[{"count":1}]}})") == "1 metric \"m\": summaries are not supported");
-  CHECK(rejected(R"({"name":"m","gauge":{"dataPoints":[{}]}})") == "1 metric \"m\": a data point without a value");
+  CHECK(
+      rejected(
+          R"({"name":"m","sum":{"aggregationTemporality":1,"isMonotonic":true,"dataPoints":[{"asInt":1},{"asInt":2}]}})") ==
+      "2 metric \"m\": only cumulative temporality is supported");
+  CHECK(
+      rejected(
+          R"({"name":"m","exponentialHistogram":{"aggregationTemporality":2,"dataPoints":[{"count":1}]}})") ==
+      "1 metric \"m\": exponential histograms are not supported");
+  CHECK(rejected(R"({"name":"m","summary":{"dataPoints":[{"count":1}]}})") ==
+        "1 metric \"m\": summaries are not supported");
+  CHECK(rejected(R"({"name":"m","gauge":{"dataPoints":[{}]}})") ==
+        "1 metric \"m\": a data point without a value");
   CHECK(rejected(R"({"name":"?","gauge":{"dataPoints":[{"asInt":1}]}})") ==
         "1 metric \"?\": the name has no usable character");
-  CHECK(rejected(R"({"name":"m","histogram":{"aggregationTemporality":2,"dataPoints":[{"bucketCounts":[1],"explicitBounds":[1]}]}})") ==
-        "1 metric \"m\": a histogram's bounds and counts disagree");
-  CHECK(rejected(R"({"name":"m","histogram":{"aggregationTemporality":2,"dataPoints":[{"bucketCounts":[1,1,1],"explicitBounds":[2,1]}]}})") ==
-        "1 metric \"m\": a histogram's bounds do not ascend");
+  CHECK(
+      rejected(
+          R"({"name":"m","histogram":{"aggregationTemporality":2,"dataPoints":[{"bucketCounts":[1],"explicitBounds":[1]}]}})") ==
+      "1 metric \"m\": a histogram's bounds and counts disagree");
+  CHECK(
+      rejected(
+          R"({"name":"m","histogram":{"aggregationTemporality":2,"dataPoints":[{"bucketCounts":[1,1,1],"explicitBounds":[2,1]}]}})") ==
+      "1 metric \"m\": a histogram's bounds do not ascend");
 }
 
 TEST_CASE("otlp metrics: attributes whose names become one are joined") {

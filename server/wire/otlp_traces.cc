@@ -196,7 +196,8 @@ class TraceDecoder : OtlpReader {
 
 }  // namespace
 
-Result<OtlpTraces> decode_otlp_traces(std::string_view body, OtlpEncoding encoding, const OtlpLimits& limits) {
+Result<OtlpTraces> decode_otlp_traces(std::string_view body, OtlpEncoding encoding,
+                                      const OtlpLimits& limits) {
   std::string buffer;
   SONDE_TRY(std::string_view bytes, otlp_protobuf(body, encoding, OtlpSignal::kTraces, buffer));
   TraceDecoder decoder(limits);
