@@ -12,7 +12,8 @@ Result<std::string> snappy_decode(std::string_view compressed, size_t bytes_max)
                 fmt::format("snappy: no valid length at the start of {} bytes", compressed.size()));
   }
   if (declared > bytes_max) {
-    return fail(ErrorCode::kLimit, fmt::format("snappy: declares {} bytes, the limit is {}", declared, bytes_max));
+    return fail(ErrorCode::kLimit,
+                fmt::format("snappy: declares {} bytes, the limit is {}", declared, bytes_max));
   }
   // The best that an element can do is 64 bytes out of 3 (a copy with a two-byte offset).
   if (declared / 22 > compressed.size()) {

@@ -1,5 +1,5 @@
-// Snappy's block format, as remote write and Loki push use it. (Streams of gzip, deflate and zstd are decoded in
-// net/, bounded while they arrive.)
+// Snappy's block format, as remote write and Loki push use it. (Streams of gzip, deflate and zstd are decoded
+// in net/, bounded while they arrive.)
 #pragma once
 
 #include <string>

@@ -6,7 +6,8 @@ using namespace sonde;
 using namespace sonde::wire;
 
 TEST_CASE("snappy: what was encoded decodes to itself") {
-  for (const std::string& raw : {std::string(), std::string("a"), std::string(100'000, 'x'), std::string("\0\1", 2)}) {
+  for (const std::string& raw :
+       {std::string(), std::string("a"), std::string(100'000, 'x'), std::string("\0\1", 2)}) {
     auto back = snappy_decode(snappy_encode(raw), 1 << 20);
     REQUIRE(back.has_value());
     CHECK(*back == raw);

@@ -38,7 +38,8 @@ Result<bool> should_parse(std::string_view json) {
   if (at == std::string_view::npos) return fail(ErrorCode::kInvalid, "test.json has no shouldParse");
   std::string_view rest = json.substr(at + 13);
   size_t value = rest.find_first_not_of(" \t\r\n:");
-  if (value == std::string_view::npos) return fail(ErrorCode::kInvalid, "test.json: shouldParse has no value");
+  if (value == std::string_view::npos)
+    return fail(ErrorCode::kInvalid, "test.json: shouldParse has no value");
   return rest.substr(value).starts_with("true");
 }
 
@@ -56,7 +57,7 @@ ConformanceVerdict judge(std::string folder, std::string name, bool expected, co
 Result<> parse_exposition(std::string_view name, std::string_view text) {
   Ignore ignore;
   auto parsed = name.find(".om.") != std::string_view::npos ? parse_open_metrics(text, {}, ignore)
-                                                             : parse_text_format(text, {}, ignore);
+                                                            : parse_text_format(text, {}, ignore);
   SONDE_CHECK(parsed);
   if (ignore.error) return fail(ErrorCode::kInvalid, *ignore.error);
   if (parsed->samples == 0) return fail(ErrorCode::kInvalid, "no sample was found");
@@ -71,7 +72,8 @@ Result<std::vector<ConformanceVerdict>> run_exposition_conformance(const FileSys
   auto expositions = fs.list(directory + "/exposition");
   auto cases = fs.list(directory + "/openmetrics");
   if (!expositions && !cases) {
-    return fail(ErrorCode::kNotFound, fmt::format("{}: neither exposition/ nor openmetrics/ is there", directory));
+    return fail(ErrorCode::kNotFound,
+                fmt::format("{}: neither exposition/ nor openmetrics/ is there", directory));
   }
   if (expositions) {
     for (const std::string& name : *expositions) {

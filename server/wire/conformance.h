@@ -1,4 +1,5 @@
-// Runs the data of other projects' exposition test suites, for `sonde test conformance` and for our own tests.
+// Runs the data of other projects' exposition test suites, for `sonde test conformance` and for our own
+// tests.
 #pragma once
 
 #include <string>
@@ -19,8 +20,9 @@ struct ConformanceVerdict {
   std::string known_difference_reason;
 };
 
-// `directory` holds openmetrics/*/{metrics,test.json} and exposition/*.txt; either folder may be absent. Cases in
-// order of folder and name. kNotFound when neither is there.
-Result<std::vector<ConformanceVerdict>> run_exposition_conformance(const FileSystem& fs, const std::string& directory);
+// `directory` holds openmetrics/*/{metrics,test.json} and exposition/*.txt; either folder may be absent.
+// Cases in order of folder and name. kNotFound when neither is there.
+Result<std::vector<ConformanceVerdict>> run_exposition_conformance(const FileSystem& fs,
+                                                                   const std::string& directory);
 
 }  // namespace sonde::wire

@@ -55,7 +55,8 @@ class ReadOnlyFileSystem : public FileSystem {
       if (names.empty() || names.back() != rest) names.push_back(rest);
     }
     std::error_code ec;
-    for (const auto& e : std::filesystem::directory_iterator(path, ec)) names.push_back(e.path().filename().string());
+    for (const auto& e : std::filesystem::directory_iterator(path, ec))
+      names.push_back(e.path().filename().string());
     if (names.empty()) return fail(ErrorCode::kNotFound, path);
     std::sort(names.begin(), names.end());
     return names;

@@ -26,8 +26,8 @@ struct ExpositionLimits {
 
 struct ExpositionOptions {
   ExpositionLimits limits;
-  // OpenMetrics: `_created` lines become the start timestamp of their family's other samples instead of series of
-  // their own. Works where a label set's samples stand together, as the format asks.
+  // OpenMetrics: `_created` lines become the start timestamp of their family's other samples instead of
+  // series of their own. Works where a label set's samples stand together, as the format asks.
   bool created_as_start = false;
 };
 
@@ -55,8 +55,8 @@ enum class MetadataField : uint8_t { kHelp, kType, kUnit };
 struct ExpositionMetadata {
   MetadataField field = MetadataField::kHelp;
   std::string_view family;
-  std::string_view text;                       // kHelp, kUnit: unescaped
-  MetricType type = MetricType::kUnknown;      // kType
+  std::string_view text;                   // kHelp, kUnit: unescaped
+  MetricType type = MetricType::kUnknown;  // kType
   int line = 0;
 };
 
@@ -73,24 +73,24 @@ struct ExpositionSummary {
   bool stopped = false;
 };
 
-// What was read before an error has been handed to the visitor: a scrape must then discard it. Errors carry the line
-// number in `line` and quote at most 64 bytes of the text.
+// What was read before an error has been handed to the visitor: a scrape must then discard it. Errors carry
+// the line number in `line` and quote at most 64 bytes of the text.
 Result<ExpositionSummary> parse_text_format(std::string_view text, const ExpositionOptions& options,
                                             ExpositionVisitor& visitor);
 // As lax as Prometheus: grammar and `# EOF`, but neither grouping, nor suffixes, nor value ranges.
 Result<ExpositionSummary> parse_open_metrics(std::string_view text, const ExpositionOptions& options,
                                              ExpositionVisitor& visitor);
 
-// Every rule of OpenMetrics 1.0 that the reference parser checks: grammar, metadata, clashing names, suffixes and
-// their value ranges, grouping, order of timestamps and buckets.
+// Every rule of OpenMetrics 1.0 that the reference parser checks: grammar, metadata, clashing names, suffixes
+// and their value ranges, grouping, order of timestamps and buckets.
 Result<> verify_open_metrics(std::string_view text);
 
 // The sample's identity. kInvalid for a label name given twice and for values that are not UTF-8.
 Result<LabelSet> to_label_set(const ExpositionSample& sample);
 Result<LabelSet> to_label_set(const ExpositionExemplar& exemplar);
 
-// As Go's strconv.ParseFloat restricted as Prometheus does: decimal only, no underscores, NaN, Inf and infinity in
-// any case with an optional sign; out of range is an error, too small is zero.
+// As Go's strconv.ParseFloat restricted as Prometheus does: decimal only, no underscores, NaN, Inf and
+// infinity in any case with an optional sign; out of range is an error, too small is zero.
 std::optional<double> parse_sample_value(std::string_view text);
 
 }  // namespace sonde::wire

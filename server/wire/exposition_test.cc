@@ -27,7 +27,8 @@ class Collect : public ExpositionVisitor {
     Seen seen{std::string(s.series), std::string(s.name), {}, s.value, s.t, {}, s.start, s.line};
     auto labels = to_label_set(s);
     seen.labels = labels ? labels->to_string() : "error: " + labels.error().message;
-    if (s.exemplar != nullptr) seen.exemplar = Exemplar{*to_label_set(*s.exemplar), s.exemplar->value, s.exemplar->t};
+    if (s.exemplar != nullptr)
+      seen.exemplar = Exemplar{*to_label_set(*s.exemplar), s.exemplar->value, s.exemplar->t};
     samples.push_back(seen);
     return samples.size() < stop_at;
   }
@@ -99,7 +100,8 @@ TEST_CASE("text format: values are read as Go reads them") {
   CHECK(value("-Inf") < 0);
   CHECK(std::isinf(value("+Infinity")));
   CHECK(std::bit_cast<uint64_t>(value("nAn")) == kNormalNanBits);
-  for (const char* bad : {"1_0", "0x1p-3", "0x10", "1e400", "++1", "+-1", "-nan", "nan(1)", "1.5.", "e5", "--1", "Infin"}) {
+  for (const char* bad :
+       {"1_0", "0x1p-3", "0x10", "1e400", "++1", "+-1", "-nan", "nan(1)", "1.5.", "e5", "--1", "Infin"}) {
     CHECK_MESSAGE(text_error("a " + std::string(bad)) != "", bad);
   }
 }
@@ -110,7 +112,9 @@ TEST_CASE("text format: label values are unescaped and unknown escapes stay") {
 }
 
 TEST_CASE("text format: names may be quoted UTF-8") {
-  auto c = text("{\"my.metric\",\"a.b\"=\"c\"} 1\n{\"just \\\"this\\\"\"} 2\n# TYPE \"my.metric\" counter\n# HELP \"my.metric\" x\n");
+  auto c = text(
+      "{\"my.metric\",\"a.b\"=\"c\"} 1\n{\"just \\\"this\\\"\"} 2\n# TYPE \"my.metric\" counter\n# HELP "
+      "\"my.metric\" x\n");
   CHECK(c.samples[0].name == "my.metric");
   CHECK(c.samples[0].labels == R"({"my.metric", "a.b"="c"})");
   CHECK(c.samples[1].name == "just \"this\"");
@@ -122,7 +126,8 @@ TEST_CASE("text format: names may be quoted UTF-8") {
 
 TEST_CASE("text format: metadata is handed over unescaped") {
   auto c = text("# HELP a one\\ntwo \\\\ \\\"\n# TYPE a untyped\n#\tTYPE\tb\thistogram \n# HELP a\n");
-  CHECK(c.metadata == std::vector<std::string>{"a|help:one\ntwo \\ \\\"", "a|unknown", "b|histogram", "a|help:"});
+  CHECK(c.metadata ==
+        std::vector<std::string>{"a|help:one\ntwo \\ \\\"", "a|unknown", "b|histogram", "a|help:"});
 }
 
 TEST_CASE("text format: errors name the line, the reason and a bounded piece of the text") {
@@ -153,7 +158,10 @@ TEST_CASE("text format: a line end inside a label value counts as a line") {
 
 TEST_CASE("text format: limits end the parse quickly") {
   ExpositionOptions options;
-  options.limits = {.labels_max = 2, .label_name_bytes_max = 5, .label_value_bytes_max = 6, .help_bytes_max = 4,
+  options.limits = {.labels_max = 2,
+                    .label_name_bytes_max = 5,
+                    .label_value_bytes_max = 6,
+                    .help_bytes_max = 4,
                     .series_max = 2};
   CHECK(text_error("a{b=\"1\",c=\"2\"} 1", options) == "");
   CHECK(text_error("a{b=\"1\",c=\"2\",d=\"3\"} 1", options).find("more than 2 labels") != std::string::npos);
@@ -226,7 +234,8 @@ TEST_CASE("open metrics: what the text format lets pass is refused") {
 TEST_CASE("open metrics: _created becomes the start of its label set's samples when asked for") {
   std::string_view exposition =
       "# TYPE a counter\na_total{x=\"1\"} 5\na_created{x=\"1\"} 1.5\na_total{x=\"2\"} 6\n"
-      "# TYPE h histogram\nh_bucket{x=\"1\",le=\"1\"} 1\nh_bucket{le=\"+Inf\",x=\"1\"} 2\nh_count{x=\"1\"} 2\nh_sum{x=\"1\"} "
+      "# TYPE h histogram\nh_bucket{x=\"1\",le=\"1\"} 1\nh_bucket{le=\"+Inf\",x=\"1\"} 2\nh_count{x=\"1\"} "
+      "2\nh_sum{x=\"1\"} "
       "2\nh_created{x=\"1\"} 3\nh_bucket{x=\"2\",le=\"+Inf\"} 2\nh_created{x=\"3\"} 9\n"
       "# TYPE g gauge\ng 1\ng_created 4\n# EOF\n";
   auto as_series = open_metrics(exposition);

@@ -11,8 +11,8 @@ namespace sonde::wire {
 // encoding/json does. <, > and & stay as they are.
 void append_json_string(std::string& out, std::string_view text);
 
-// Puts the commas; the caller keeps the order: key before value inside objects, as many ends as begins. Borrows
-// `out`, which it only appends to. Threads: one.
+// Puts the commas; the caller keeps the order: key before value inside objects, as many ends as begins.
+// Borrows `out`, which it only appends to. Threads: one.
 class JsonWriter {
  public:
   explicit JsonWriter(std::string& out) : out_(out) {}
@@ -25,8 +25,8 @@ class JsonWriter {
   JsonWriter& string(std::string_view text);
   JsonWriter& integer(int64_t v);
   JsonWriter& unsigned_integer(uint64_t v);
-  // Shortest text that reads back as the same double. JSON has no NaN and no infinities: "NaN", "+Inf", "-Inf" as
-  // strings.
+  // Shortest text that reads back as the same double. JSON has no NaN and no infinities: "NaN", "+Inf",
+  // "-Inf" as strings.
   JsonWriter& number(double v);
   // As a string in Prometheus's form (model's append_value): "1.5", "NaN", "+Inf", "1e-09".
   JsonWriter& value_string(double v);
@@ -43,7 +43,8 @@ class JsonWriter {
   JsonWriter& field(std::string_view name, int64_t v) { return key(name).integer(v); }
   JsonWriter& field(std::string_view name, bool v) { return key(name).boolean(v); }
 
-  // Room for what the writer cannot say itself; call `separate` first, write one value, and it counts as written.
+  // Room for what the writer cannot say itself; call `separate` first, write one value, and it counts as
+  // written.
   std::string& buffer() { return out_; }
   void separate() {
     if (comma_) out_ += ',';

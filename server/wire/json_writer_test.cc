@@ -28,7 +28,15 @@ std::string written(F&& f) {
 TEST_CASE("json writer: commas come between values and nowhere else") {
   CHECK(written([](JsonWriter& j) {
           j.begin_object().field("a", int64_t{1}).key("b").begin_array().end_array();
-          j.key("c").begin_array().integer(1).null().boolean(true).begin_object().end_object().string("x").end_array();
+          j.key("c")
+              .begin_array()
+              .integer(1)
+              .null()
+              .boolean(true)
+              .begin_object()
+              .end_object()
+              .string("x")
+              .end_array();
           j.end_object();
         }) == R"({"a":1,"b":[],"c":[1,null,true,{},"x"]})");
 }
@@ -41,10 +49,11 @@ TEST_CASE("json writer: quotes, backslashes and control characters are escaped")
 
 TEST_CASE("json writer: what is not UTF-8 becomes the replacement character, byte by byte") {
   CHECK(quoted("a\xff"
-               "b") == "\"a\xef\xbf\xbd"
-                       "b\"");
-  CHECK(quoted("\xe2\x98") == "\"\xef\xbf\xbd\xef\xbf\xbd\"");              // cut
-  CHECK(quoted("\xc0\x80") == "\"\xef\xbf\xbd\xef\xbf\xbd\"");              // overlong
+               "b") ==
+        "\"a\xef\xbf\xbd"
+        "b\"");
+  CHECK(quoted("\xe2\x98") == "\"\xef\xbf\xbd\xef\xbf\xbd\"");                  // cut
+  CHECK(quoted("\xc0\x80") == "\"\xef\xbf\xbd\xef\xbf\xbd\"");                  // overlong
   CHECK(quoted("\xed\xa0\x80") == "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");  // surrogate
 }
 
@@ -81,9 +90,8 @@ TEST_CASE("prometheus json: samples carry their value as a string") {
 }
 
 TEST_CASE("prometheus json: labels come in order of name") {
-  CHECK(written([](JsonWriter& j) {
-          write_labels(j, LabelSet{{"job", "a\"b"}, {"__name__", "up"}});
-        }) == R"({"__name__":"up","job":"a\"b"})");
+  CHECK(written([](JsonWriter& j) { write_labels(j, LabelSet{{"job", "a\"b"}, {"__name__", "up"}}); }) ==
+        R"({"__name__":"up","job":"a\"b"})");
   CHECK(written([](JsonWriter& j) { write_labels(j, LabelSet{}); }) == "{}");
 }
 

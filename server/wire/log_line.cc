@@ -28,8 +28,8 @@ bool one_of(std::string_view key, const std::array<std::string_view, N>& lower_c
 }
 
 constexpr std::array<std::string_view, 5> kMessageKeys = {"msg", "message", "body", "event", "text"};
-constexpr std::array<std::string_view, 8> kLevelKeys = {"level",     "lvl",       "severity",      "loglevel",
-                                                        "levelname", "log.level", "severity_text", "log_level"};
+constexpr std::array<std::string_view, 8> kLevelKeys = {
+    "level", "lvl", "severity", "loglevel", "levelname", "log.level", "severity_text", "log_level"};
 constexpr std::array<std::string_view, 7> kTimeKeys = {"time", "ts",      "timestamp", "@timestamp",
                                                        "t",    "asctime", "datetime"};
 constexpr std::array<std::string_view, 4> kTraceKeys = {"trace_id", "traceid", "trace.id", "oteltraceid"};
@@ -40,19 +40,20 @@ struct LevelName {
   std::string_view level;
 };
 constexpr LevelName kLevelNames[] = {
-    {"trace", "trace"},   {"trc", "trace"},      {"debug", "debug"},  {"dbg", "debug"},
-    {"info", "info"},     {"inf", "info"},       {"notice", "info"},  {"information", "info"},
-    {"informational", "info"}, {"warn", "warn"}, {"warning", "warn"}, {"wrn", "warn"},
-    {"error", "error"},   {"err", "error"},      {"eror", "error"},   {"severe", "error"},
-    {"critical", "critical"}, {"crit", "critical"}, {"fatal", "fatal"}, {"emerg", "fatal"},
-    {"emergency", "fatal"}, {"alert", "fatal"},  {"panic", "fatal"},
+    {"trace", "trace"},        {"trc", "trace"},     {"debug", "debug"},  {"dbg", "debug"},
+    {"info", "info"},          {"inf", "info"},      {"notice", "info"},  {"information", "info"},
+    {"informational", "info"}, {"warn", "warn"},     {"warning", "warn"}, {"wrn", "warn"},
+    {"error", "error"},        {"err", "error"},     {"eror", "error"},   {"severe", "error"},
+    {"critical", "critical"},  {"crit", "critical"}, {"fatal", "fatal"},  {"emerg", "fatal"},
+    {"emergency", "fatal"},    {"alert", "fatal"},   {"panic", "fatal"},
 };
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // Digits of exactly `n`; advances.
 std::optional<int> digits(std::string_view& s, size_t n) {
-  if (s.size() < n || !std::all_of(s.begin(), s.begin() + static_cast<ptrdiff_t>(n), is_digit)) return std::nullopt;
+  if (s.size() < n || !std::all_of(s.begin(), s.begin() + static_cast<ptrdiff_t>(n), is_digit))
+    return std::nullopt;
   int v = 0;
   for (size_t i = 0; i < n; i++) v = v * 10 + (s[i] - '0');
   s.remove_prefix(n);
@@ -79,7 +80,8 @@ std::optional<EventTime> take_date_time(std::string_view& s) {
   if (!minute || !take(s, ':')) return std::nullopt;
   auto second = digits(s, 2);
   if (!second || *hour > 23 || *minute > 59 || *second > 60) return std::nullopt;
-  std::chrono::year_month_day date{std::chrono::year(*year), std::chrono::month(static_cast<unsigned>(*month)),
+  std::chrono::year_month_day date{std::chrono::year(*year),
+                                   std::chrono::month(static_cast<unsigned>(*month)),
                                    std::chrono::day(static_cast<unsigned>(*day))};
   if (!date.ok() || *year < 1678 || *year > 2261) return std::nullopt;  // what int64 nanoseconds can hold
   int64_t nanos = 0;
@@ -120,10 +122,10 @@ std::optional<EventTime> epoch_time(double v) {
 }
 std::optional<EventTime> epoch_time(int64_t v) {
   if (v <= 0) return std::nullopt;
-  int64_t unit = v < 100'000'000'000        ? 1'000'000'000
-                 : v < 100'000'000'000'000  ? 1'000'000
+  int64_t unit = v < 100'000'000'000           ? 1'000'000'000
+                 : v < 100'000'000'000'000     ? 1'000'000
                  : v < 100'000'000'000'000'000 ? 1'000
-                                            : 1;
+                                               : 1;
   if (v > INT64_MAX / unit) return std::nullopt;
   return EventTime{v * unit};
 }
@@ -228,14 +230,19 @@ AttributeValue to_attribute(const simdjson::dom::element& e, int depth) {
     case element_type::ARRAY: {
       if (depth >= kDepthMax) return simdjson::minify(e);
       AttributeArray out;
-      for (auto child : e.get_array().value_unsafe()) out.push_back(to_attribute(child, depth + 1));
+      simdjson::dom::array array;
+      if (e.get_array().get(array) != simdjson::SUCCESS) return {};
+      for (auto child : array) out.push_back(to_attribute(child, depth + 1));
       return out;
     }
     case element_type::OBJECT: {
       if (depth >= kDepthMax) return simdjson::minify(e);
       Attributes out;
-      for (auto field : e.get_object().value_unsafe()) {
-        bool again = std::any_of(out.begin(), out.end(), [&](const auto& kv) { return kv.first == field.key; });
+      simdjson::dom::object object;
+      if (e.get_object().get(object) != simdjson::SUCCESS) return {};
+      for (auto field : object) {
+        bool again =
+            std::any_of(out.begin(), out.end(), [&](const auto& kv) { return kv.first == field.key; });
         if (again || out.size() >= kFieldsMax) continue;
         out.emplace_back(field.key, to_attribute(field.value, depth + 1));
       }
@@ -301,7 +308,8 @@ AttributeValue typed(std::string text) {
   bool plain = text == "0" || (text[0] != '0' && !text.starts_with("-0"));
   if (auto r = std::from_chars(text.data(), end, i); plain && r.ec == std::errc() && r.ptr == end) return i;
   double d = 0;
-  bool numeric = is_digit(text.back()) && (is_digit(text[0]) || text[0] == '-') && text.find('.') != std::string::npos;
+  bool numeric =
+      is_digit(text.back()) && (is_digit(text[0]) || text[0] == '-') && text.find('.') != std::string::npos;
   if (auto r = std::from_chars(text.data(), end, d); numeric && r.ec == std::errc() && r.ptr == end) return d;
   return text;
 }
@@ -361,9 +369,11 @@ std::optional<EventTime> parse_log_time(std::string_view text) {
   if (auto t = take_date_time(rest); t && rest.empty()) return t;
   int64_t i = 0;
   const char* end = text.data() + text.size();
-  if (auto r = std::from_chars(text.data(), end, i); r.ec == std::errc() && r.ptr == end) return epoch_time(i);
+  if (auto r = std::from_chars(text.data(), end, i); r.ec == std::errc() && r.ptr == end)
+    return epoch_time(i);
   double d = 0;
-  if (auto r = std::from_chars(text.data(), end, d); r.ec == std::errc() && r.ptr == end) return epoch_time(d);
+  if (auto r = std::from_chars(text.data(), end, d); r.ec == std::errc() && r.ptr == end)
+    return epoch_time(d);
   return std::nullopt;
 }
 

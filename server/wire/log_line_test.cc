@@ -46,7 +46,8 @@ TEST_CASE("log line: logfmt is recognised, quoted values unescaped and numbers t
 }
 
 TEST_CASE("log line: text that merely contains an equals sign stays plain") {
-  for (const char* line : {"a = b", "x=1", "the result was x=1 y=2", "a=\"open b=2", "=1 b=2", "{not json}", "{}x", ""}) {
+  for (const char* line :
+       {"a = b", "x=1", "the result was x=1 y=2", "a=\"open b=2", "=1 b=2", "{not json}", "{}x", ""}) {
     auto l = parse(line);
     CHECK_MESSAGE(l.kind == LineKind::kPlain, line);
     CHECK(l.message == line);
@@ -75,8 +76,9 @@ TEST_CASE("log line: times of all usual kinds are read") {
   CHECK(ns("1704164645000") == t);
   CHECK(ns("1704164645000000") == t);
   CHECK(ns("1704164645000000000") == t);
-  for (const char* bad : {"", "x", "2024-13-02T03:04:05Z", "2024-02-30T03:04:05Z", "2024-01-02T25:04:05Z", "-5", "nan",
-                          "9999-01-01T00:00:00Z", "2024-01-02T03:04:05Zx", "99999999999999999999999"}) {
+  for (const char* bad :
+       {"", "x", "2024-13-02T03:04:05Z", "2024-02-30T03:04:05Z", "2024-01-02T25:04:05Z", "-5", "nan",
+        "9999-01-01T00:00:00Z", "2024-01-02T03:04:05Zx", "99999999999999999999999"}) {
     CHECK_MESSAGE(ns(bad) == -1, bad);
   }
 }

@@ -32,7 +32,8 @@ class OpenMetricsParser {
         if (*p_ == '\n') return fail(error(ErrorCode::kInvalid, "blank line"));
         if (!lexer_.sample(p_, end_)) return fail(error(lexer_.code(), lexer_.error()));
         if (++summary.samples > options_.limits.series_max) {
-          return fail(error(ErrorCode::kLimit, fmt::format("more than {} samples", options_.limits.series_max)));
+          return fail(
+              error(ErrorCode::kLimit, fmt::format("more than {} samples", options_.limits.series_max)));
         }
         lexer_.current().line = line_;
         if (!options_.created_as_start || !take_created()) {
@@ -137,7 +138,8 @@ class OpenMetricsParser {
 
   // Whether `name` is the family's name with `suffix`.
   bool is_family(std::string_view name, std::string_view suffix) const {
-    return name.size() == family_.size() + suffix.size() && name.starts_with(family_) && name.ends_with(suffix);
+    return name.size() == family_.size() + suffix.size() && name.starts_with(family_) &&
+           name.ends_with(suffix);
   }
 
   // The label set without le and quantile, whatever the order.
@@ -154,8 +156,8 @@ class OpenMetricsParser {
     return sum;
   }
 
-  // True: the sample was a `_created` line and is not a series. Otherwise sets the sample's start timestamp, which
-  // stands further down among the samples of the same label set. Each label set is looked through once.
+  // True: the sample was a `_created` line and is not a series. Otherwise sets the sample's start timestamp,
+  // which stands further down among the samples of the same label set. Each label set is looked through once.
   bool take_created() {
     ExpositionSample& s = lexer_.current();
     if (!has_created_ || !s.name.starts_with(family_)) return false;

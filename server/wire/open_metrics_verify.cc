@@ -1,4 +1,5 @@
-// Every rule of OpenMetrics 1.0, checked line by line and family by family, as the standard's reference parser does.
+// Every rule of OpenMetrics 1.0, checked line by line and family by family, as the standard's reference
+// parser does.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -162,8 +163,10 @@ class Verifier {
       }
     }
     if (family_.unit && !family_.unit->empty()) {
-      if (!family_.name.ends_with("_" + *family_.unit)) return invalid("the unit is not the suffix of the name");
-      if (type() == MetricType::kInfo || type() == MetricType::kStateset) return invalid("this type has no unit");
+      if (!family_.name.ends_with("_" + *family_.unit))
+        return invalid("the unit is not the suffix of the name");
+      if (type() == MetricType::kInfo || type() == MetricType::kStateset)
+        return invalid("this type has no unit");
     }
     return check_buckets();
   }
@@ -173,12 +176,14 @@ class Verifier {
     family_.buckets = {};
     if (!b.any) return {};
     bool gauge = type() == MetricType::kGaugeHistogram;
-    if (!b.bound || *b.bound != std::numeric_limits<double>::infinity()) return invalid("no bucket le=\"+Inf\"");
+    if (!b.bound || *b.bound != std::numeric_limits<double>::infinity())
+      return invalid("no bucket le=\"+Inf\"");
     if (b.count && *b.count != b.value) return invalid("the count is not that of the bucket le=\"+Inf\"");
     if ((b.sum || b.gsum) && !b.count) return invalid("a sum without a count");
     if (b.count && !b.sum && !b.gsum) return invalid("a count without a sum");
     if (b.negative_buckets && b.sum) return invalid("a sum together with negative buckets");
-    if (gauge && !b.negative_buckets && b.negative_gsum) return invalid("a negative sum without negative buckets");
+    if (gauge && !b.negative_buckets && b.negative_gsum)
+      return invalid("a negative sum without negative buckets");
     return {};
   }
 
@@ -187,9 +192,10 @@ class Verifier {
     std::vector<LabelView> labels;
     if (type() == MetricType::kInfo) return {};
     for (const LabelView& l : s.labels) {
-      bool apart = (type() == MetricType::kSummary && l.name == "quantile") ||
-                   (type() == MetricType::kStateset && l.name == family_.name) ||
-                   ((type() == MetricType::kHistogram || type() == MetricType::kGaugeHistogram) && l.name == "le");
+      bool apart =
+          (type() == MetricType::kSummary && l.name == "quantile") ||
+          (type() == MetricType::kStateset && l.name == family_.name) ||
+          ((type() == MetricType::kHistogram || type() == MetricType::kGaugeHistogram) && l.name == "le");
       if (!apart) labels.push_back(l);
     }
     std::sort(labels.begin(), labels.end());
@@ -207,11 +213,13 @@ class Verifier {
     std::vector<std::string_view> names;
     for (const LabelView& l : s.labels) names.push_back(l.name);
     std::sort(names.begin(), names.end());
-    if (std::adjacent_find(names.begin(), names.end()) != names.end()) return invalid("a label name given twice");
+    if (std::adjacent_find(names.begin(), names.end()) != names.end())
+      return invalid("a label name given twice");
 
     auto allowed = suffixes_of(type());
-    bool member = family_.open && s.name.starts_with(family_.name) &&
-                  std::find(allowed.begin(), allowed.end(), s.name.substr(family_.name.size())) != allowed.end();
+    bool member =
+        family_.open && s.name.starts_with(family_.name) &&
+        std::find(allowed.begin(), allowed.end(), s.name.substr(family_.name.size())) != allowed.end();
     if (!member) {
       SONDE_CHECK(end_family());
       begin_family(s.name);
@@ -239,7 +247,8 @@ class Verifier {
                         suffix == "_gcount";
     if ((counter_like || suffix == "_gsum") && std::isnan(s.value)) return invalid("a counter cannot be NaN");
     if (counter_like && s.value < 0) return invalid("a counter cannot be negative");
-    if ((suffix == "_bucket" || suffix == "_count" || suffix == "_gcount") && s.value != std::floor(s.value)) {
+    if ((suffix == "_bucket" || suffix == "_count" || suffix == "_gcount") &&
+        s.value != std::floor(s.value)) {
       return invalid("a count must be a whole number");
     }
     if (t == MetricType::kStateset) {
@@ -278,8 +287,10 @@ class Verifier {
     bool same_group = family_.group && *family_.group == group;
     if (!same_group && family_.groups.contains(group)) return invalid("samples of a label set stand apart");
     if (same_group) {
-      if (t.has_value() != family_.group_time.has_value()) return invalid("only some samples have timestamps");
-      if (t && *t < *family_.group_time && type() != MetricType::kInfo) return invalid("timestamps go backwards");
+      if (t.has_value() != family_.group_time.has_value())
+        return invalid("only some samples have timestamps");
+      if (t && *t < *family_.group_time && type() != MetricType::kInfo)
+        return invalid("timestamps go backwards");
     }
     if (!same_group || t != family_.group_time) SONDE_CHECK(check_buckets());
     family_.group_time = t;

@@ -13,7 +13,8 @@
 
 namespace sonde::wire {
 
-// Thrown by decoders for what protozero itself cannot see (a limit, a wrong wire type); never leaves decode_pbf.
+// Thrown by decoders for what protozero itself cannot see (a limit, a wrong wire type); never leaves
+// decode_pbf.
 struct PbfRefusal {
   ErrorCode code;
   std::string message;
@@ -37,11 +38,11 @@ Result<> decode_pbf(std::string_view what, std::string_view bytes, F&& decode) {
     decode(reader, place);
     return {};
   } catch (const PbfRefusal& refusal) {
-    return fail(refusal.code, fmt::format("{}: {}: {} (before byte {})", what, place.field, refusal.message, where()));
+    return fail(refusal.code,
+                fmt::format("{}: {}: {} (before byte {})", what, place.field, refusal.message, where()));
   } catch (const protozero::exception& e) {
-    return fail(ErrorCode::kInvalid,
-                fmt::format("{}: {}: malformed protobuf: {} (before byte {} of {})", what, place.field, e.what(), where(),
-                            bytes.size()));
+    return fail(ErrorCode::kInvalid, fmt::format("{}: {}: malformed protobuf: {} (before byte {} of {})",
+                                                 what, place.field, e.what(), where(), bytes.size()));
   }
 }
 
@@ -86,7 +87,8 @@ inline uint32_t read_fixed32(protozero::pbf_reader& r) {
 
 // A repeated number, packed or one at a time; more than `max` in all is kLimit.
 template <class T, class Range, class Single>
-void append_repeated(protozero::pbf_reader& r, std::vector<T>& out, size_t max, Range&& range, Single&& single) {
+void append_repeated(protozero::pbf_reader& r, std::vector<T>& out, size_t max, Range&& range,
+                     Single&& single) {
   auto push = [&](T v) {
     if (out.size() >= max) throw PbfRefusal{ErrorCode::kLimit, fmt::format("more than {} elements", max)};
     out.push_back(v);
@@ -98,13 +100,16 @@ void append_repeated(protozero::pbf_reader& r, std::vector<T>& out, size_t max, 
   }
 }
 inline void append_doubles(protozero::pbf_reader& r, std::vector<double>& out, size_t max) {
-  append_repeated(r, out, max, [](auto& x) { return x.get_packed_double(); }, [](auto& x) { return read_double(x); });
+  append_repeated(
+      r, out, max, [](auto& x) { return x.get_packed_double(); }, [](auto& x) { return read_double(x); });
 }
 inline void append_fixed64s(protozero::pbf_reader& r, std::vector<uint64_t>& out, size_t max) {
-  append_repeated(r, out, max, [](auto& x) { return x.get_packed_fixed64(); }, [](auto& x) { return read_fixed64(x); });
+  append_repeated(
+      r, out, max, [](auto& x) { return x.get_packed_fixed64(); }, [](auto& x) { return read_fixed64(x); });
 }
 inline void append_uint32s(protozero::pbf_reader& r, std::vector<uint32_t>& out, size_t max) {
-  append_repeated(r, out, max, [](auto& x) { return x.get_packed_uint32(); }, [](auto& x) { return read_uint32(x); });
+  append_repeated(
+      r, out, max, [](auto& x) { return x.get_packed_uint32(); }, [](auto& x) { return read_uint32(x); });
 }
 inline void append_sint64s(protozero::pbf_reader& r, std::vector<int64_t>& out, size_t max) {
   append_repeated(

@@ -19,7 +19,8 @@ struct IndexedCount {
 };
 
 // Buckets with their indexes, ascending; stops where spans and counts disagree.
-std::vector<IndexedCount> indexed(const std::vector<HistogramSpan>& spans, const std::vector<double>& counts) {
+std::vector<IndexedCount> indexed(const std::vector<HistogramSpan>& spans,
+                                  const std::vector<double>& counts) {
   std::vector<IndexedCount> out;
   out.reserve(counts.size());
   int64_t index = 0;

@@ -1,5 +1,5 @@
-// Labels, samples and histograms as the Prometheus HTTP API writes them (prometheus: util/jsonutil/marshal.go,
-// web/api/v1/json_codec.go).
+// Labels, samples and histograms as the Prometheus HTTP API writes them (prometheus:
+// util/jsonutil/marshal.go, web/api/v1/json_codec.go).
 #pragma once
 
 #include "base/time.h"
@@ -15,8 +15,8 @@ void write_labels(JsonWriter& json, const LabelSet& labels);
 void write_timestamp(JsonWriter& json, Timestamp t);
 // [1.5,"2"]
 void write_sample(JsonWriter& json, Sample sample);
-// {"count":"3","sum":"4.5","buckets":[[0,"1","2","3"]]}: [interval kind, lower, upper, count], empty buckets left
-// out, in ascending order. Kinds: 0 (l,u], 1 [l,u), 2 (l,u), 3 [l,u].
+// {"count":"3","sum":"4.5","buckets":[[0,"1","2","3"]]}: [interval kind, lower, upper, count], empty buckets
+// left out, in ascending order. Kinds: 0 (l,u], 1 [l,u), 2 (l,u), 3 [l,u].
 void write_histogram(JsonWriter& json, const NativeHistogram& h);
 // [1.5,{…}]
 void write_histogram_sample(JsonWriter& json, Timestamp t, const NativeHistogram& h);

@@ -113,7 +113,9 @@ class Decoder {
   }
 
  private:
-  [[noreturn]] static void refuse(ErrorCode code, std::string message) { throw PbfRefusal{code, std::move(message)}; }
+  [[noreturn]] static void refuse(ErrorCode code, std::string message) {
+    throw PbfRefusal{code, std::move(message)};
+  }
 
   void begin_series() {
     if (++series_seen_ > limits_.series_max) {
@@ -156,7 +158,8 @@ class Decoder {
       refuse(ErrorCode::kLimit, fmt::format("label name longer than {} bytes", limits_.label_name_bytes_max));
     }
     if (l.value.size() > limits_.label_value_bytes_max) {
-      refuse(ErrorCode::kLimit, fmt::format("label value longer than {} bytes", limits_.label_value_bytes_max));
+      refuse(ErrorCode::kLimit,
+             fmt::format("label value longer than {} bytes", limits_.label_value_bytes_max));
     }
   }
 
@@ -291,19 +294,23 @@ class Decoder {
   static const char* wrong_with(const NativeHistogram& h) {
     bool custom = h.schema == kCustomBucketsSchema;
     if (!custom && (h.schema < -4 || h.schema > 8)) return "histogram schema is not supported";
-    if (!spans_hold(h.positive_spans, h.positive_buckets.size())) return "histogram's positive spans and buckets disagree";
-    if (!spans_hold(h.negative_spans, h.negative_buckets.size())) return "histogram's negative spans and buckets disagree";
+    if (!spans_hold(h.positive_spans, h.positive_buckets.size()))
+      return "histogram's positive spans and buckets disagree";
+    if (!spans_hold(h.negative_spans, h.negative_buckets.size()))
+      return "histogram's negative spans and buckets disagree";
     auto negative = [](double c) { return !(c >= 0); };
     bool gauge = h.counter_reset == CounterReset::kGauge;
     if (!gauge && !is_stale(h.sum) &&
-        (negative(h.count) || negative(h.zero_count) || std::any_of(h.positive_buckets.begin(), h.positive_buckets.end(), negative) ||
+        (negative(h.count) || negative(h.zero_count) ||
+         std::any_of(h.positive_buckets.begin(), h.positive_buckets.end(), negative) ||
          std::any_of(h.negative_buckets.begin(), h.negative_buckets.end(), negative))) {
       return "histogram has a negative count";
     }
     if (!(h.zero_threshold >= 0)) return "histogram's zero threshold is negative";
     if (custom) {
       if (!h.negative_buckets.empty()) return "histogram with custom buckets has negative ones";
-      if (h.positive_buckets.size() > h.custom_values.size() + 1) return "histogram has more buckets than bounds";
+      if (h.positive_buckets.size() > h.custom_values.size() + 1)
+        return "histogram has more buckets than bounds";
       for (size_t i = 0; i < h.custom_values.size(); i++) {
         if (std::isnan(h.custom_values[i]) || (i > 0 && h.custom_values[i] <= h.custom_values[i - 1])) {
           return "histogram's custom bounds do not ascend";
@@ -464,7 +471,8 @@ class Decoder {
 
   // Series of classic histograms and summaries carry their parts' names.
   static std::string family_of(std::string_view name, MetricType type) {
-    if (type == MetricType::kHistogram || type == MetricType::kGaugeHistogram || type == MetricType::kSummary) {
+    if (type == MetricType::kHistogram || type == MetricType::kGaugeHistogram ||
+        type == MetricType::kSummary) {
       for (std::string_view suffix : {"_bucket", "_count", "_sum"}) {
         if (name.ends_with(suffix)) return std::string(name.substr(0, name.size() - suffix.size()));
       }
@@ -473,7 +481,8 @@ class Decoder {
   }
 
   static MetricType type_from(uint64_t v) {
-    return v <= static_cast<uint64_t>(MetricType::kStateset) ? static_cast<MetricType>(v) : MetricType::kUnknown;
+    return v <= static_cast<uint64_t>(MetricType::kStateset) ? static_cast<MetricType>(v)
+                                                             : MetricType::kUnknown;
   }
 
   void metadata_v1(pbf_reader& r) {
@@ -521,7 +530,8 @@ void put_spans(pbf_writer& w, uint32_t tag, const std::vector<HistogramSpan>& sp
 
 bool is_whole(double v) { return v >= 0 && v < 9007199254740992.0 && v == std::floor(v); }
 
-void put_buckets(pbf_writer& w, bool whole, uint32_t deltas_tag, uint32_t counts_tag, const std::vector<double>& counts) {
+void put_buckets(pbf_writer& w, bool whole, uint32_t deltas_tag, uint32_t counts_tag,
+                 const std::vector<double>& counts) {
   if (!whole) return w.add_packed_double(counts_tag, counts.begin(), counts.end());
   std::vector<int64_t> deltas;
   int64_t previous = 0;
@@ -535,7 +545,8 @@ void put_buckets(pbf_writer& w, bool whole, uint32_t deltas_tag, uint32_t counts
 void put_histogram(pbf_writer& w, const MetricRows::Histogram& row) {
   const NativeHistogram& h = *row.h;
   auto all_whole = [](const std::vector<double>& v) { return std::all_of(v.begin(), v.end(), is_whole); };
-  bool whole = is_whole(h.count) && is_whole(h.zero_count) && all_whole(h.positive_buckets) && all_whole(h.negative_buckets);
+  bool whole = is_whole(h.count) && is_whole(h.zero_count) && all_whole(h.positive_buckets) &&
+               all_whole(h.negative_buckets);
   if (whole) {
     w.add_uint64(1, static_cast<uint64_t>(h.count));
   } else {
@@ -602,7 +613,8 @@ Result<MetricRows> decode_remote_write_v1(std::string_view body, const RemoteWri
 Result<MetricRows> decode_remote_write_v2(std::string_view body, const RemoteWriteLimits& limits) {
   SONDE_TRY(std::string raw, snappy_decode(body, limits.bytes_max));
   Decoder decoder(limits);
-  SONDE_CHECK(decode_pbf("remote write 2.0", raw, [&](auto& r, auto& place) { decoder.request_v2(r, place); }));
+  SONDE_CHECK(
+      decode_pbf("remote write 2.0", raw, [&](auto& r, auto& place) { decoder.request_v2(r, place); }));
   return std::move(decoder.rows);
 }
 

@@ -1,5 +1,5 @@
-// Prometheus remote write 1.0 and 2.0: a snappy block of protobuf (prometheus: prompb/remote.proto, types.proto,
-// io/prometheus/write/v2/types.proto).
+// Prometheus remote write 1.0 and 2.0: a snappy block of protobuf (prometheus: prompb/remote.proto,
+// types.proto, io/prometheus/write/v2/types.proto).
 #pragma once
 
 #include <string>
@@ -20,9 +20,9 @@ struct RemoteWriteLimits {
   size_t values_max = 4'000'000;  // samples, histograms, exemplars and metadata together; also symbols
 };
 
-// Malformed input is an error as a whole: kInvalid with the field's name and its byte offset, or kLimit. Series
-// without a name, with a label given twice, with names or values that are not UTF-8, and histograms whose spans and
-// counts disagree are left out and counted as `rejected`.
+// Malformed input is an error as a whole: kInvalid with the field's name and its byte offset, or kLimit.
+// Series without a name, with a label given twice, with names or values that are not UTF-8, and histograms
+// whose spans and counts disagree are left out and counted as `rejected`.
 Result<MetricRows> decode_remote_write_v1(std::string_view body, const RemoteWriteLimits& limits);
 Result<MetricRows> decode_remote_write_v2(std::string_view body, const RemoteWriteLimits& limits);
 

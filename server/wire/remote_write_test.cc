@@ -114,8 +114,11 @@ TEST_CASE("remote write: labels out of order are sorted and empty ones dropped")
 
 TEST_CASE("remote write: a series that has no proper labels is left out and counted, the others stay") {
   for (const auto& labels : std::vector<std::vector<std::pair<std::string, std::string>>>{
-           {{"a", "b"}}, {{"__name__", "m"}, {"a", "1"}, {"a", "2"}}, {{"__name__", "m"}, {"a", "\xff"}},
-           {{"__name__", "m"}, {"", "x"}}, {}}) {
+           {{"a", "b"}},
+           {{"__name__", "m"}, {"a", "1"}, {"a", "2"}},
+           {{"__name__", "m"}, {"a", "\xff"}},
+           {{"__name__", "m"}, {"", "x"}},
+           {}}) {
     auto rows = decode_remote_write_v1(request_of(labels), {});
     REQUIRE(rows.has_value());
     CHECK(rows->series.empty());

@@ -34,7 +34,8 @@ Timestamp saturated_ms(double ms) {
 }
 
 size_t code_points(std::string_view text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
 }
 
 }  // namespace
@@ -61,7 +62,8 @@ std::optional<double> parse_sample_value(std::string_view text) {
   if (digits[0] == '+') digits.remove_prefix(1);
   if (digits.empty() || (text[0] == '+' && (digits[0] == '+' || digits[0] == '-'))) return std::nullopt;
   if (digits.back() == ')') return std::nullopt;  // from_chars reads nan(…)
-  if (digits.size() > 1 && digits[0] == '-' && (digits[1] | 0x20) == 'n') return std::nullopt;  // Go has no signed NaN
+  if (digits.size() > 1 && digits[0] == '-' && (digits[1] | 0x20) == 'n')
+    return std::nullopt;  // Go has no signed NaN
   if (text[0] == '+' && (digits[0] | 0x20) == 'n') return std::nullopt;
   double v = 0;
   auto r = std::from_chars(digits.data(), digits.data() + digits.size(), v);
@@ -119,7 +121,8 @@ bool SampleLexer::quoted(const char*& p, const char* end, std::string_view& raw,
   }
   p = start;
   if (limit != end) {
-    return wrong(fmt::format("label value longer than {} bytes", limits_.label_value_bytes_max), ErrorCode::kLimit);
+    return wrong(fmt::format("label value longer than {} bytes", limits_.label_value_bytes_max),
+                 ErrorCode::kLimit);
   }
   return wrong("quotes are not closed");
 }
@@ -149,7 +152,8 @@ bool SampleLexer::labels(const char*& p, const char* end, LabelSpace& space, boo
       name = {start, static_cast<size_t>(p - start)};
     }
     if (name.size() > limits_.label_name_bytes_max) {
-      return wrong(fmt::format("label name longer than {} bytes", limits_.label_name_bytes_max), ErrorCode::kLimit);
+      return wrong(fmt::format("label name longer than {} bytes", limits_.label_name_bytes_max),
+                   ErrorCode::kLimit);
     }
     blanks(p, end);
     if (name_quoted && name_allowed && first && sample_.name.empty() && p < end && (*p == ',' || *p == '}')) {
@@ -270,7 +274,8 @@ bool SampleLexer::exemplar(const char*& p, const char* end) {
   if (dialect_ == Dialect::kOpenMetricsStrict) {
     size_t length = 0;
     for (const LabelView& l : exemplar_.labels) length += code_points(l.name) + code_points(l.value);
-    if (length > 128) return wrong(fmt::format("exemplar's labels have {} code points, at most 128 may be", length));
+    if (length > 128)
+      return wrong(fmt::format("exemplar's labels have {} code points, at most 128 may be", length));
   }
   sample_.exemplar = &exemplar_;
   return true;
@@ -307,7 +312,8 @@ bool SampleLexer::sample(const char*& p, const char* end) {
   }
   if (sample_.name.size() > limits_.label_name_bytes_max) {
     p = begin;
-    return wrong(fmt::format("metric name longer than {} bytes", limits_.label_name_bytes_max), ErrorCode::kLimit);
+    return wrong(fmt::format("metric name longer than {} bytes", limits_.label_name_bytes_max),
+                 ErrorCode::kLimit);
   }
 
   if (dialect_ == Dialect::kText) {
@@ -384,14 +390,19 @@ Result<LabelSet> label_set_from(std::string_view name, std::span<const LabelView
   auto twice = std::adjacent_find(all.begin(), all.end(),
                                   [](const auto& a, const auto& b) { return a.first == b.first; });
   if (twice != all.end()) {
-    return fail(ErrorCode::kInvalid, fmt::format("label name {} is not unique", quote(excerpt(twice->first))));
+    return fail(ErrorCode::kInvalid,
+                fmt::format("label name {} is not unique", quote(excerpt(twice->first))));
   }
   return LabelSet::from(std::move(all));
 }
 
 }  // namespace
 
-Result<LabelSet> to_label_set(const ExpositionSample& sample) { return label_set_from(sample.name, sample.labels); }
-Result<LabelSet> to_label_set(const ExpositionExemplar& exemplar) { return label_set_from({}, exemplar.labels); }
+Result<LabelSet> to_label_set(const ExpositionSample& sample) {
+  return label_set_from(sample.name, sample.labels);
+}
+Result<LabelSet> to_label_set(const ExpositionExemplar& exemplar) {
+  return label_set_from({}, exemplar.labels);
+}
 
 }  // namespace sonde::wire

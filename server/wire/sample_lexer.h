@@ -19,8 +19,8 @@ class SampleLexer {
  public:
   SampleLexer(Dialect dialect, const ExpositionLimits& limits) : dialect_(dialect), limits_(limits) {}
 
-  // `p` at the first byte of the line; afterwards behind its line end. False: `error()` says why, and `p` is at the
-  // offending byte.
+  // `p` at the first byte of the line; afterwards behind its line end. False: `error()` says why, and `p` is
+  // at the offending byte.
   bool sample(const char*& p, const char* end);
 
   const ExpositionSample& current() const { return sample_; }

@@ -78,7 +78,8 @@ class TextParser {
     metadata.line = line_;
     if (p < line_end && *p == '"') {
       bool escaped = false;
-      if (!lexer_.quoted(p, line_end, metadata.family, escaped)) return fail(error(lexer_.code(), lexer_.error()));
+      if (!lexer_.quoted(p, line_end, metadata.family, escaped))
+        return fail(error(lexer_.code(), lexer_.error()));
       if (escaped) {
         family_.clear();
         SampleLexer::unescape(metadata.family, family_);
@@ -100,11 +101,13 @@ class TextParser {
         metadata.type = MetricType::kUnknown;
       } else {
         metadata.type = metric_type_from(rest);
-        if (metadata.type == MetricType::kUnknown) return fail(error(ErrorCode::kInvalid, "unknown metric type"));
+        if (metadata.type == MetricType::kUnknown)
+          return fail(error(ErrorCode::kInvalid, "unknown metric type"));
       }
     } else {
       if (rest.size() > limits_.help_bytes_max) {
-        return fail(error(ErrorCode::kLimit, fmt::format("help text longer than {} bytes", limits_.help_bytes_max)));
+        return fail(
+            error(ErrorCode::kLimit, fmt::format("help text longer than {} bytes", limits_.help_bytes_max)));
       }
       if (!is_valid_utf8(rest)) return fail(error(ErrorCode::kInvalid, "help text is not UTF-8"));
       metadata.text = rest;
