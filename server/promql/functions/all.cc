@@ -11,7 +11,7 @@ struct Table {
 
   Table() {
     for (auto family : {math_functions, time_functions, rate_functions, over_time_functions, histogram_functions,
-                        label_functions, vector_functions}) {
+                        label_functions, vector_functions, info_functions}) {
       for (Function& f : family()) rows.push_back(std::move(f));
     }
     for (const Function& f : rows) by_name.push_back(&f);

@@ -54,5 +54,6 @@ std::vector<Function> over_time_functions();
 std::vector<Function> histogram_functions();
 std::vector<Function> label_functions();
 std::vector<Function> vector_functions();
+std::vector<Function> info_functions();
 
 }  // namespace sonde::promql

@@ -419,11 +419,11 @@ bool double_exponential_smoothing(const Window& w, WindowCall& call, Output& out
   return true;
 }
 
-Function row(const char* name, WindowCode code, const char* doc, std::vector<ValueType> more = {}) {
+Function row(const char* name, WindowCode code, const char* doc, const std::vector<ValueType>& more = {}) {
   Function f;
   f.name = name;
   f.arg_types = {ValueType::kMatrix};
-  f.arg_types.insert(f.arg_types.end(), more.begin(), more.end());
+  for (ValueType type : more) f.arg_types.push_back(type);
   f.doc = doc;
   f.window = code;
   return f;

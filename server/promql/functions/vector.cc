@@ -105,12 +105,10 @@ std::vector<Function> vector_functions() {
       row("vector", {kS}, vector, "A vector of one sample without labels."),
       row("absent", {kV}, absent, "1 with the labels asked for when the vector is empty."),
       row("absent_over_time", {kM}, absent_over_time, "1 with the labels asked for when the range is empty."),
-      row("info", {kV, kV}, not_built, "Adds labels of info metrics. Not built yet."),
       row("start_timestamp", {kV}, not_built, "Start time of each sample's counter. Not built yet."),
   };
   rows[0].return_type = kS;
-  rows[4].variadic = 1;
-  rows[4].experimental = rows[5].experimental = true;
+  rows[4].experimental = true;
   return rows;
 }
 
