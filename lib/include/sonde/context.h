@@ -75,7 +75,7 @@ class ContextScope {
 
  private:
   Context context_;
-  detail::ThreadState saved_;
+  detail::TraceSlot saved_;
 };
 
 // `f`, to be called later and elsewhere in the context that is current now.

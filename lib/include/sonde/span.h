@@ -88,7 +88,7 @@ class Span {
   Context parent_;
   int64_t start_ns_ = 0;       // Unix time
   int64_t start_monotonic_ = 0;
-  detail::ThreadState saved_;
+  detail::TraceSlot saved_;
   char* spill_ = nullptr;
   char inline_[kInlineBytes];
 };

@@ -135,6 +135,7 @@ class FamilyRef {
   FamilySpec spec_;
   std::atomic<FamilyState*> state_{nullptr};
   std::atomic<Series*> unlabelled_{nullptr};
+  std::atomic<bool> refused_{false};  // the name was taken: do not ask again
 };
 
 }  // namespace detail

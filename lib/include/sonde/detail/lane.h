@@ -27,17 +27,22 @@ struct CacheEntry {
   Series* series;
 };
 
-struct ThreadState {
-  Cell* cells = nullptr;        // null until the first measurement, and on threads that share the fallback lane
-  CacheEntry* cache = nullptr;  // 256 entries, or null
-  Lane* lane = nullptr;
-  // The current span, as big-endian integers; all zero when there is none.
+// The current span, ids as big-endian integers; all zero when there is none.
+struct TraceSlot {
   uint64_t trace_high = 0;
   uint64_t trace_low = 0;
   uint64_t span_id = 0;
   StateText* trace_state = nullptr;  // borrowed from whoever made the context current
-  uint8_t trace_flags = 0;           // W3C: bit 0 is "sampled"
+  uint8_t flags = 0;                 // W3C: bit 0 is "sampled"
   bool remote = false;
+};
+
+struct ThreadState {
+  Cell* cells = nullptr;        // null until the first measurement, and on threads that share the fallback lane
+  CacheEntry* cache = nullptr;  // 256 entries, or null
+  Lane* lane = nullptr;
+  uint32_t lane_retry = 0;  // calls to let pass before asking for a lane again
+  TraceSlot trace;
 };
 
 SONDE_TLS_INITIAL_EXEC extern constinit thread_local ThreadState t_thread;
@@ -66,6 +71,6 @@ inline void add_double(uint32_t cell, double v) noexcept {
   cells[cell].store(std::bit_cast<uint64_t>(sum), std::memory_order_relaxed);
 }
 
-inline bool in_sampled_span() noexcept { return (t_thread.trace_flags & 1) != 0; }
+inline bool in_sampled_span() noexcept { return (t_thread.trace.flags & 1) != 0; }
 
 }  // namespace sonde::inline v1::detail
