@@ -31,7 +31,9 @@ class Context {
   Context(const Context& o) noexcept;
   Context(Context&& o) noexcept;
   Context& operator=(Context o) noexcept;
-  ~Context();
+  ~Context() {
+    if (state_ != nullptr) drop_state();
+  }
 
   // W3C Trace Context, level 1: any input gives a context, an invalid one the empty context. An invalid
   // `tracestate` is ignored alone. Never allocates more than 512 bytes. The result is remote().
@@ -53,6 +55,8 @@ class Context {
   friend class Span;
   friend class ContextScope;
   friend Context current_context() noexcept;
+
+  void drop_state() noexcept;
 
   uint64_t trace_high_ = 0;
   uint64_t trace_low_ = 0;

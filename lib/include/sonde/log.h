@@ -49,6 +49,8 @@ struct Message {
       : text(message.text), where(here), literal(false) {}
 };
 
+struct LoggerLevel;
+
 // A named source of lines with a level of its own. Constant-initialised, at namespace scope: it is never
 // unregistered. The name is a literal.
 class Logger {
@@ -101,6 +103,7 @@ class Logger {
   friend bool set_level(std::string_view, Level) noexcept;
   friend void reset_level(std::string_view) noexcept;
   friend struct LoggerTable;
+  friend size_t loggers(LoggerLevel*, size_t) noexcept;
 
   template <class... F>
   [[gnu::noinline]] void emit_fields(Level level, const Message& message, const F&... fields) noexcept {
@@ -113,7 +116,7 @@ class Logger {
   }
 
   std::string_view name_;
-  std::atomic<uint8_t> level_{detail::kInherit};
+  std::atomic<uint8_t> level_{0};  // all, until the first line looks the name up
   std::atomic<bool> listed_{false};
   Logger* next_ = nullptr;
 };

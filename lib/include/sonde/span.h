@@ -9,7 +9,7 @@
 //
 // Threads: a span belongs to the thread that made it, unless it is `.detached`, which may be ended anywhere but
 // is used by one thread at a time. Everything given to it is copied at the call; name and attributes past
-// 16 KiB are dropped and counted in the span. A span whose thread's ring is full is dropped and counted.
+// 8 KiB are dropped and counted in the span. A span whose thread's ring is full is dropped and counted.
 #pragma once
 
 #include <atomic>
@@ -70,26 +70,27 @@ class Span {
   void start(std::string_view name, const SpanOptions& options) noexcept;
   void start(std::string_view name) noexcept;
   void set_recorded(const Field& attribute) noexcept;
-  bool append(const void* bytes, size_t size) noexcept;
-  bool append_fields(const Field* fields, size_t count) noexcept;
+  char* reserve(uint32_t size) noexcept;
 
   static constexpr size_t kInlineBytes = 448;
 
   bool started_ = false;
   bool recording_ = false;
   bool detached_ = false;
+  bool parent_remote_ = false;
   Kind kind_ = Kind::kInternal;
   Status status_ = Status::kUnset;
+  uint16_t attributes_ = 0;
   uint16_t dropped_attributes_ = 0;
   uint16_t dropped_events_ = 0;
-  uint32_t used_ = 0;      // bytes of records in buffer()
+  uint32_t used_ = 0;      // bytes of items
   uint32_t capacity_ = 0;  // of spill_, 0 while inline
   Context context_;
-  Context parent_;
-  int64_t start_ns_ = 0;       // Unix time
-  int64_t start_monotonic_ = 0;
-  detail::TraceSlot saved_;
-  char* spill_ = nullptr;
+  // Set by start(); a span that is off does not pay for them.
+  uint64_t parent_span_;
+  int64_t start_ns_;  // monotonic
+  alignas(detail::TraceSlot) char saved_[sizeof(detail::TraceSlot)];
+  char* spill_ = nullptr;  // used instead of inline_ once that is full
   char inline_[kInlineBytes];
 };
 

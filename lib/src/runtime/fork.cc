@@ -21,6 +21,7 @@ void in_child() {
   unlock_pipeline_after_fork();
   reset_lanes_after_fork();
   reset_scrape_after_fork();
+  reset_loggers_after_fork();
   reset_ids_after_fork();
   reset_pipeline_after_fork();
 }

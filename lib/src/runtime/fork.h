@@ -12,6 +12,7 @@ void lock_registry_for_fork() noexcept;
 void unlock_registry_after_fork() noexcept;
 void reset_lanes_after_fork() noexcept;
 void reset_scrape_after_fork() noexcept;
+void reset_loggers_after_fork() noexcept;
 void reset_ids_after_fork() noexcept;
 void lock_pipeline_for_fork() noexcept;
 void unlock_pipeline_after_fork() noexcept;
