@@ -4,6 +4,25 @@ sonde_test(lib_test SOURCES ${SONDE_LIB_TESTS} LIBS sonde $<TARGET_NAME_IF_EXIST
 target_include_directories(lib_test PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/src)
 target_compile_features(lib_test PRIVATE cxx_std_20)
 
+if(TARGET sonde_otlp)
+  target_compile_definitions(lib_test PRIVATE SONDE_HAVE_OTLP)
+endif()
+
+# Misuse that must not compile. The first source is correct: without it a broken compiler call would pass for success.
+file(GLOB SONDE_MISUSES CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/src/metrics/misuse/*.in)
+foreach(source ${SONDE_MISUSES})
+  get_filename_component(stem ${source} NAME_WE)
+  add_test(NAME lib_misuse_${stem} COMMAND ${CMAKE_CXX_COMPILER} -std=c++20 -fsyntax-only -x c++
+           -I ${CMAKE_CURRENT_SOURCE_DIR}/include ${source})
+  set_tests_properties(lib_misuse_${stem} PROPERTIES LABELS "unit;lib" TIMEOUT 60)
+  # The first line of each names the message; the correct one has none.
+  file(STRINGS ${source} first LIMIT_COUNT 1)
+  string(REGEX REPLACE "^// (error: )?" "" expected "${first}")
+  if(first MATCHES "^// error: ")
+    set_tests_properties(lib_misuse_${stem} PROPERTIES PASS_REGULAR_EXPRESSION "${expected}")
+  endif()
+endforeach()
+
 # Each public header alone, as a host without exceptions and RTTI sees it.
 file(GLOB SONDE_PUBLIC_HEADERS CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/include/sonde/*.h
                                                ${CMAKE_CURRENT_SOURCE_DIR}/include/sonde/detail/*.h)

@@ -85,7 +85,8 @@ class ContextScope {
 // `f`, to be called later and elsewhere in the context that is current now.
 template <class F>
 auto bind(F&& f) {
-  return [context = current_context(), f = std::forward<F>(f)]<class... A>(A&&... args) mutable -> decltype(auto) {
+  return [context = current_context(),
+          f = std::forward<F>(f)]<class... A>(A&&... args) mutable -> decltype(auto) {
     ContextScope scope(context);
     return f(std::forward<A>(args)...);
   };

@@ -35,15 +35,16 @@ struct Field {
   }
   template <class T>
     requires std::is_floating_point_v<T>
-  constexpr Field(std::string_view k, T v) noexcept : key(k), type(Type::kDouble), real(static_cast<double>(v)) {}
+  constexpr Field(std::string_view k, T v) noexcept
+      : key(k), type(Type::kDouble), real(static_cast<double>(v)) {}
   template <class T>
     requires std::is_enum_v<T>
   constexpr Field(std::string_view k, T v) noexcept : Field(k, static_cast<std::underlying_type_t<T>>(v)) {}
   constexpr Field(std::string_view k, const char* v) noexcept
       : key(k), type(Type::kText), text(v == nullptr ? std::string_view{} : std::string_view(v)) {}
   template <class T>
-    requires(std::is_convertible_v<const T&, std::string_view> && !std::is_convertible_v<const T&, const char*> &&
-             !std::is_arithmetic_v<T>)
+    requires(std::is_convertible_v<const T&, std::string_view> &&
+             !std::is_convertible_v<const T&, const char*> && !std::is_arithmetic_v<T>)
   constexpr Field(std::string_view k, const T& v) noexcept : key(k), type(Type::kText), text(v) {}
 };
 

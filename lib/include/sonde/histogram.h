@@ -1,8 +1,8 @@
 // Histograms with classic buckets.
 //
-//   constinit sonde::Histogram<"http_request_duration_seconds", "route"> duration{{.help = "Time to answer"}};
-//   duration("/users/{id}").observe(0.012);           // seconds
-//   { auto timer = duration("/users/{id}").time(); … } // observes at the end of the scope, even by exception
+//   constinit sonde::Histogram<"http_request_duration_seconds", "route"> duration{{.help = "Time to
+//   answer"}}; duration("/users/{id}").observe(0.012);           // seconds { auto timer =
+//   duration("/users/{id}").time(); … } // observes at the end of the scope, even by exception
 //
 // `_count` is always the sum of the buckets, so that no scrape can be inconsistent. If the name ends in
 // `_seconds` the sum is kept in integer nanoseconds and printed exactly; negative durations count as zero.

@@ -27,25 +27,26 @@ enum class SpanExport : uint8_t { kAuto, kNone, kConsole, kOtlp };  // kAuto: OT
 
 // Text is copied. The variables named on the right override what is given here.
 struct Options {
-  std::string_view service = {};              // OTEL_SERVICE_NAME; "unknown_service" if neither is set
-  std::string_view version = {};              // service.version
-  std::string_view resource_attributes = {};  // "key=value,key=value"; OTEL_RESOURCE_ATTRIBUTES wins key by key
-  Level level = Level::kInfo;            // SONDE_LOG_LEVEL
-  std::string_view log_path = {};             // empty: standard output; appended to
-  bool log_lines = true;                 // false: lines go to OTLP only
+  std::string_view service = {};  // OTEL_SERVICE_NAME; "unknown_service" if neither is set
+  std::string_view version = {};  // service.version
+  std::string_view resource_attributes =
+      {};                          // "key=value,key=value"; OTEL_RESOURCE_ATTRIBUTES wins key by key
+  Level level = Level::kInfo;      // SONDE_LOG_LEVEL
+  std::string_view log_path = {};  // empty: standard output; appended to
+  bool log_lines = true;           // false: lines go to OTLP only
   Sampler sampler = parent_based(always_sample);  // OTEL_TRACES_SAMPLER, OTEL_TRACES_SAMPLER_ARG
   SpanExport spans = SpanExport::kAuto;           // OTEL_TRACES_EXPORTER: otlp, console, none
   bool otlp_logs = true;                          // OTEL_LOGS_EXPORTER: otlp, none
   // "http://host:4318"; /v1/traces and /v1/logs are appended. OTEL_EXPORTER_OTLP_ENDPOINT.
   std::string_view otlp_endpoint = {};
-  std::string_view otlp_headers = {};         // "key=value,key=value"; OTEL_EXPORTER_OTLP_HEADERS
-  Transport* transport = nullptr;        // not owned, outlives the process; needed for OTLP
-  int64_t otlp_timeout_ms = 10'000;      // of one request; OTEL_EXPORTER_OTLP_TIMEOUT
-  int64_t batch_delay_ms = 1'000;        // how long a span or line waits for others
-  uint32_t batch_bytes = 512 << 10;      // a batch is sent when it has grown to this
-  uint32_t queue_bytes = 8 << 20;        // batches waiting for a collector; the newest are dropped past it
-  uint32_t ring_bytes = 64 << 10;        // per thread, rounded up to a power of two
-  uint32_t max_series = 2000;            // of a metric family without a limit of its own
+  std::string_view otlp_headers = {};  // "key=value,key=value"; OTEL_EXPORTER_OTLP_HEADERS
+  Transport* transport = nullptr;      // not owned, outlives the process; needed for OTLP
+  int64_t otlp_timeout_ms = 10'000;    // of one request; OTEL_EXPORTER_OTLP_TIMEOUT
+  int64_t batch_delay_ms = 1'000;      // how long a span or line waits for others
+  uint32_t batch_bytes = 512 << 10;    // a batch is sent when it has grown to this
+  uint32_t queue_bytes = 8 << 20;      // batches waiting for a collector; the newest are dropped past it
+  uint32_t ring_bytes = 64 << 10;      // per thread, rounded up to a power of two
+  uint32_t max_series = 2000;          // of a metric family without a limit of its own
 };
 
 // Ends telemetry when it goes out of scope: flushes for at most 5 s and stops the threads of the library.
@@ -57,8 +58,8 @@ class [[nodiscard]] Telemetry {
   Telemetry& operator=(Telemetry&& o) noexcept;
   ~Telemetry();
 
-  // False if init() was called twice, memory was out, a thread or the log file could not be opened, or the SDK
-  // is disabled; what could start has started, and `problem()` says what did not.
+  // False if init() was called twice, memory was out, a thread or the log file could not be opened, or the
+  // SDK is disabled; what could start has started, and `problem()` says what did not.
   explicit operator bool() const noexcept { return owner_; }
 
  private:

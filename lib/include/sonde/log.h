@@ -7,8 +7,8 @@
 //
 // A call copies its fields into the thread's ring and returns; a thread of the library renders and writes. It
 // never blocks and never allocates after the thread's first line. If the ring is full, or init() has not been
-// called, the line is dropped and counted in `sonde_dropped_total{signal="logs",reason}`. Trace and span id of
-// the current span, file, line and thread come along by themselves.
+// called, the line is dropped and counted in `sonde_dropped_total{signal="logs",reason}`. Trace and span id
+// of the current span, file, line and thread come along by themselves.
 #pragma once
 
 #include <atomic>
@@ -23,8 +23,8 @@ namespace sonde::inline v1 {
 
 enum class Level : uint8_t { kTrace, kDebug, kInfo, kWarn, kError, kFatal, kOff };
 
-std::string_view level_name(Level level) noexcept;                       // "info"
-bool parse_level(std::string_view name, Level& level) noexcept;          // any case; also "warning"
+std::string_view level_name(Level level) noexcept;               // "info"
+bool parse_level(std::string_view name, Level& level) noexcept;  // any case; also "warning"
 
 namespace detail {
 extern constinit std::atomic<uint8_t> g_level;  // of loggers without a level of their own
@@ -159,7 +159,7 @@ void reset_level(std::string_view name) noexcept;
 
 struct LoggerLevel {
   std::string_view name;
-  Level level;     // in effect
+  Level level;  // in effect
   bool inherited;
 };
 // The loggers known so far, at most `max`; returns how many there are.

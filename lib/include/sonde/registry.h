@@ -1,7 +1,7 @@
 // Metrics whose names or values are only known at run time, and values asked for at scrape time.
 //
-// Everything registered here and every Counter, Gauge and Histogram live in the one registry of the process. A
-// name belongs to one shape (kind, labels, buckets): a second registration with the same shape shares the
+// Everything registered here and every Counter, Gauge and Histogram live in the one registry of the process.
+// A name belongs to one shape (kind, labels, buckets): a second registration with the same shape shares the
 // family, one with another shape gets handles that count nowhere and `sonde_metric_conflicts_total`.
 #pragma once
 
@@ -25,8 +25,9 @@ struct Label {
   std::string_view value;
 };
 
-// Families named at run time. Strings are copied. with() takes one value per label, in the order of the names;
-// a wrong number of values yields a handle that counts nowhere. The handles are those of counter.h and so on.
+// Families named at run time. Strings are copied. with() takes one value per label, in the order of the
+// names; a wrong number of values yields a handle that counts nowhere. The handles are those of counter.h and
+// so on.
 class CounterFamily {
  public:
   // `_total` is appended to a name that lacks it.
@@ -56,8 +57,9 @@ class GaugeFamily {
 
 class HistogramFamily {
  public:
-  HistogramFamily(std::string_view name, std::string_view help, std::initializer_list<std::string_view> labels,
-                  const Buckets& buckets = http_buckets, uint32_t max_series = 0) noexcept;
+  HistogramFamily(std::string_view name, std::string_view help,
+                  std::initializer_list<std::string_view> labels, const Buckets& buckets = http_buckets,
+                  uint32_t max_series = 0) noexcept;
   HistogramHandle with(std::span<const std::string_view> values) const noexcept;
   HistogramHandle with(std::initializer_list<std::string_view> values) const noexcept {
     return with(std::span(values.begin(), values.size()));
@@ -68,7 +70,8 @@ class HistogramFamily {
 };
 
 // Where a collector writes its families at scrape time. Strings are copied. Malformed names, duplicate series
-// and a family whose name is taken by another kind are left out and counted in `sonde_metric_conflicts_total`.
+// and a family whose name is taken by another kind are left out and counted in
+// `sonde_metric_conflicts_total`.
 class MetricSink {
  public:
   // Starts a family; samples that follow belong to it.
@@ -146,7 +149,9 @@ Registration register_collector(F&& collect) noexcept {
   };
   Node* node = new (std::nothrow) Node(std::forward<F>(collect));
   if (node == nullptr) return Registration();
-  node->collect = [](detail::Collector* self, MetricSink& sink) noexcept { static_cast<Node*>(self)->f(sink); };
+  node->collect = [](detail::Collector* self, MetricSink& sink) noexcept {
+    static_cast<Node*>(self)->f(sink);
+  };
   node->destroy = [](detail::Collector* self) noexcept { delete static_cast<Node*>(self); };
   if (!detail::add_collector(node)) {
     delete node;

@@ -4,11 +4,11 @@
 //   span.set("cart.items"_f = cart.size());
 //   if (!ok) span.error("payment refused");
 //
-// A span is the current one of its thread from construction to end(), and a child of the one before it. It does
-// nothing before init() and costs one load then. An unsampled span only carries its context.
+// A span is the current one of its thread from construction to end(), and a child of the one before it. It
+// does nothing before init() and costs one load then. An unsampled span only carries its context.
 //
-// Threads: a span belongs to the thread that made it, unless it is `.detached`, which may be ended anywhere but
-// is used by one thread at a time. Everything given to it is copied at the call; name and attributes past
+// Threads: a span belongs to the thread that made it, unless it is `.detached`, which may be ended anywhere
+// but is used by one thread at a time. Everything given to it is copied at the call; name and attributes past
 // 8 KiB are dropped and counted in the span. A span whose thread's ring is full is dropped and counted.
 #pragma once
 

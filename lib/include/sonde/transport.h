@@ -1,4 +1,5 @@
-// How batches leave the process. sonde/otlp.h has the one over libcurl; tests and unusual networks bring theirs.
+// How batches leave the process. sonde/otlp.h has the one over libcurl; tests and unusual networks bring
+// theirs.
 #pragma once
 
 #include <atomic>

@@ -71,8 +71,10 @@ Exporter::Verdict Exporter::attempt(const Batch& batch, int64_t& retry_after_ms)
     case 429:
     case 502:
     case 503:
-    case 504: return Verdict::kRetry;
-    default: return Verdict::kRefused;
+    case 504:
+      return Verdict::kRetry;
+    default:
+      return Verdict::kRefused;
   }
 }
 

@@ -1,8 +1,9 @@
 // Batches on their way to the collector: a bounded queue and one thread that posts them, oldest first.
 //
 // A batch is kept until the collector took it or refused it for good. While the collector is away the thread
-// retries after pauses that double from 0.5 s to 5 s, each shortened at random by up to a half, or for as long as Retry-After asks, at most 30 s; the
-// queue fills and then the newest batches are dropped and counted. Nobody waits for a collector but flush().
+// retries after pauses that double from 0.5 s to 5 s, each shortened at random by up to a half, or for as
+// long as Retry-After asks, at most 30 s; the queue fills and then the newest batches are dropped and
+// counted. Nobody waits for a collector but flush().
 #pragma once
 
 #include <atomic>
@@ -35,8 +36,8 @@ class Exporter {
   // Takes the batch or drops it.
   void push(Signal signal, std::string body, uint64_t items) noexcept;
 
-  // Number of batches ever pushed and ever settled (sent or dropped): flush() waits for the second to reach the
-  // first.
+  // Number of batches ever pushed and ever settled (sent or dropped): flush() waits for the second to reach
+  // the first.
   uint64_t pushed() const noexcept { return pushed_.load(); }
   uint64_t settled() const noexcept { return settled_.load(); }
 
@@ -60,9 +61,9 @@ class Exporter {
   const ExporterOptions options_;
   std::mutex mu_;
   std::condition_variable changed_;
-  std::deque<Batch> queue_;       // guarded by mu_
-  uint64_t queue_bytes_ = 0;      // guarded by mu_; the batch in flight included
-  bool hurry_ = false;            // guarded by mu_
+  std::deque<Batch> queue_;   // guarded by mu_
+  uint64_t queue_bytes_ = 0;  // guarded by mu_; the batch in flight included
+  bool hurry_ = false;        // guarded by mu_
   std::atomic<bool> stopping_{false};
   std::atomic<uint64_t> pushed_{0};
   std::atomic<uint64_t> settled_{0};

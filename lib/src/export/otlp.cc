@@ -13,8 +13,12 @@ void key_value(ProtoWriter& w, uint32_t field, const Field& f) {
     w.text(1, f.key);
     w.message(2, [&] {
       switch (f.type) {
-        case Field::Type::kBool: w.varint(2, f.boolean ? 1 : 0); break;
-        case Field::Type::kInt: w.varint(3, static_cast<uint64_t>(f.integer)); break;
+        case Field::Type::kBool:
+          w.varint(2, f.boolean ? 1 : 0);
+          break;
+        case Field::Type::kInt:
+          w.varint(3, static_cast<uint64_t>(f.integer));
+          break;
         case Field::Type::kUint:
           // AnyValue has no unsigned integer: what does not fit is kept as a number that does.
           if (f.natural <= INT64_MAX) {
@@ -23,8 +27,12 @@ void key_value(ProtoWriter& w, uint32_t field, const Field& f) {
             w.real(4, static_cast<double>(f.natural));
           }
           break;
-        case Field::Type::kDouble: w.real(4, f.real); break;
-        case Field::Type::kText: w.text(1, f.text); break;
+        case Field::Type::kDouble:
+          w.real(4, f.real);
+          break;
+        case Field::Type::kText:
+          w.text(1, f.text);
+          break;
       }
     });
   });

@@ -1,4 +1,5 @@
-// OTLP 1.x messages from ring records. Source: opentelemetry-proto, trace/v1, logs/v1, common/v1, resource/v1.
+// OTLP 1.x messages from ring records. Source: opentelemetry-proto, trace/v1, logs/v1, common/v1,
+// resource/v1.
 #pragma once
 
 #include <string>

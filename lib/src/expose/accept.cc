@@ -56,15 +56,20 @@ bool prefers_openmetrics(std::string_view accept) noexcept {
       std::string_view parameter = take(range, ';');
       std::string_view name = take(parameter, '=');
       std::string_view value = trim(parameter);
-      if (value.size() >= 2 && value.front() == '"' && value.back() == '"') value = value.substr(1, value.size() - 2);
+      if (value.size() >= 2 && value.front() == '"' && value.back() == '"')
+        value = value.substr(1, value.size() - 2);
       if (equals(name, "q")) q = weight(value);
       if (equals(name, "version")) version = value;
     }
     if (equals(type, "application/openmetrics-text")) {
-      if (version.empty() || version == "1.0.0" || version == "0.0.1") openmetrics = q > openmetrics ? q : openmetrics;
+      if (version.empty() || version == "1.0.0" || version == "0.0.1")
+        openmetrics = q > openmetrics ? q : openmetrics;
       continue;
     }
-    int specificity = equals(type, "text/plain") ? 2 : equals(type, "text/*") ? 1 : equals(type, "*/*") ? 0 : -1;
+    int specificity = equals(type, "text/plain") ? 2
+                      : equals(type, "text/*")   ? 1
+                      : equals(type, "*/*")      ? 0
+                                                 : -1;
     if (specificity < 0) continue;
     if (specificity == 2 && !version.empty() && version != "0.0.4") continue;
     if (specificity > text_specificity) {

@@ -13,9 +13,12 @@ namespace {
 
 std::string_view kind_name(MetricKind kind) {
   switch (kind) {
-    case MetricKind::kCounter: return "counter";
-    case MetricKind::kGauge: return "gauge";
-    default: return "histogram";
+    case MetricKind::kCounter:
+      return "counter";
+    case MetricKind::kGauge:
+      return "gauge";
+    default:
+      return "histogram";
   }
 }
 
@@ -129,8 +132,8 @@ void Page::seconds(std::span<const Label> labels, int64_t ns) noexcept try {
 } catch (...) {
 }
 
-void Page::histogram(std::span<const Label> labels, std::span<const double> bounds, std::span<const uint64_t> counts,
-                     double sum) noexcept try {
+void Page::histogram(std::span<const Label> labels, std::span<const double> bounds,
+                     std::span<const uint64_t> counts, double sum) noexcept try {
   if (has_current_ && entries_[current_index_].kind != MetricKind::kHistogram) return;
   bool ascending = std::is_sorted(bounds.begin(), bounds.end(), [](double a, double b) { return a <= b; });
   if (counts.size() != bounds.size() + 1 || !ascending) {
@@ -186,7 +189,8 @@ void Page::append_exemplar(std::string& out, const Series& series, uint32_t slot
   append_seconds(out, e.unix_ms * 1'000'000);
 }
 
-void Page::render_native(std::string& out, const FamilyState& family, const uint64_t* totals, uint32_t used) const {
+void Page::render_native(std::string& out, const FamilyState& family, const uint64_t* totals,
+                         uint32_t used) const {
   for (const SeriesNode* s = family.first.load(std::memory_order_acquire); s != nullptr;
        s = s->next.load(std::memory_order_acquire)) {
     std::string_view labels(s->labels, s->labels_size);

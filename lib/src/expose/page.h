@@ -21,8 +21,8 @@ class Page final : public MetricSink {
   void value(std::span<const Label> labels, double value) noexcept override;
   void count(std::span<const Label> labels, uint64_t value) noexcept override;
   void seconds(std::span<const Label> labels, int64_t ns) noexcept override;
-  void histogram(std::span<const Label> labels, std::span<const double> bounds, std::span<const uint64_t> counts,
-                 double sum) noexcept override;
+  void histogram(std::span<const Label> labels, std::span<const double> bounds,
+                 std::span<const uint64_t> counts, double sum) noexcept override;
   using MetricSink::count;
   using MetricSink::histogram;
   using MetricSink::seconds;
@@ -46,7 +46,8 @@ class Page final : public MetricSink {
   // Renders a collector's labels into `labels_`; false if they are malformed or already there.
   bool take_labels(std::span<const Label> labels);
   void line(std::string_view suffix, std::string_view more_labels);
-  void render_native(std::string& out, const FamilyState& family, const uint64_t* totals, uint32_t used) const;
+  void render_native(std::string& out, const FamilyState& family, const uint64_t* totals,
+                     uint32_t used) const;
   void append_exemplar(std::string& out, const Series& series, uint32_t slot) const;
 
   bool openmetrics_;

@@ -103,7 +103,8 @@ void collect_process(MetricSink& sink) noexcept {
   if (getrusage(RUSAGE_SELF, &usage) == 0) {
     int64_t us = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1'000'000LL + usage.ru_utime.tv_usec +
                  usage.ru_stime.tv_usec;
-    sink.family(MetricKind::kCounter, "process_cpu_seconds_total", "Total user and system CPU time spent in seconds.");
+    sink.family(MetricKind::kCounter, "process_cpu_seconds_total",
+                "Total user and system CPU time spent in seconds.");
     sink.seconds(std::span<const Label>{}, us * 1000);
   }
   ProcessStat stat;
@@ -128,7 +129,8 @@ void collect_process(MetricSink& sink) noexcept {
 }
 
 void collect_self(MetricSink& sink) noexcept {
-  sink.family(MetricKind::kGauge, "sonde_build_info", "Version of libsonde and of the compiler that built it.");
+  sink.family(MetricKind::kGauge, "sonde_build_info",
+              "Version of libsonde and of the compiler that built it.");
   sink.value({{"version", SONDE_VERSION}, {"compiler", __VERSION__}}, 1);
   describe_service(sink);
 
@@ -145,7 +147,8 @@ void collect_self(MetricSink& sink) noexcept {
   sink.family(MetricKind::kCounter, "sonde_metric_conflicts_total",
               "Metrics refused because their name was taken or malformed, or a series came twice.");
   sink.count(std::span<const Label>{}, conflict_count());
-  gauge(sink, "sonde_lanes", "Threads at one time for which measurements have had a slab of their own.", lane_count());
+  gauge(sink, "sonde_lanes", "Threads at one time for which measurements have had a slab of their own.",
+        lane_count());
 
   uint32_t used = cells_used();
   sink.family(MetricKind::kCounter, "sonde_series_overflow_total",

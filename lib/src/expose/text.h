@@ -1,4 +1,5 @@
-// Numbers and strings as the exposition formats write them, into memory that the caller has made large enough.
+// Numbers and strings as the exposition formats write them, into memory that the caller has made large
+// enough.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,8 @@ char* write_double(char* out, double v) noexcept;
 char* write_uint(char* out, uint64_t v) noexcept;
 // Seconds, exactly, without trailing zeros.
 char* write_seconds(char* out, int64_t ns) noexcept;
-// A bucket bound: as write_double, but whole numbers end in ".0", as OpenMetrics asks and Prometheus normalises.
+// A bucket bound: as write_double, but whole numbers end in ".0", as OpenMetrics asks and Prometheus
+// normalises.
 char* write_le(char* out, double bound) noexcept;
 
 inline void append_double(std::string& out, double v) {

@@ -19,9 +19,15 @@ void append_int(std::string& out, int64_t v) {
 
 void append_value(std::string& out, const Field& f) {
   switch (f.type) {
-    case Field::Type::kBool: out += f.boolean ? "true" : "false"; break;
-    case Field::Type::kInt: append_int(out, f.integer); break;
-    case Field::Type::kUint: append_uint(out, f.natural); break;
+    case Field::Type::kBool:
+      out += f.boolean ? "true" : "false";
+      break;
+    case Field::Type::kInt:
+      append_int(out, f.integer);
+      break;
+    case Field::Type::kUint:
+      append_uint(out, f.natural);
+      break;
     case Field::Type::kDouble:
       if (std::isfinite(f.real)) {
         append_double(out, f.real);
@@ -31,14 +37,17 @@ void append_value(std::string& out, const Field& f) {
         out += '"';
       }
       break;
-    case Field::Type::kText: append_json_string(out, f.text); break;
+    case Field::Type::kText:
+      append_json_string(out, f.text);
+      break;
   }
 }
 
 // The keys that every line has: a field of such a name gets a prefix instead of shadowing it.
 bool is_line_key(std::string_view key) {
-  for (std::string_view own : {"timestamp", "level", "message", "logger", "trace_id", "span_id", "trace_flags",
-                               "service.name", "code.file.path", "code.line.number", "thread.id"}) {
+  for (std::string_view own :
+       {"timestamp", "level", "message", "logger", "trace_id", "span_id", "trace_flags", "service.name",
+        "code.file.path", "code.line.number", "thread.id"}) {
     if (key == own) return true;
   }
   return false;
@@ -87,11 +96,21 @@ void append_json_string(std::string& out, std::string_view text) {
     }
     flush();
     switch (*p) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
       default:
         if (n == 0) {
           out += "\\ufffd";
@@ -195,7 +214,8 @@ void append_span_json(std::string& out, const SpanHead& head, const char* body, 
     out += "\",\"parent_span_id\":\"";
     append_hex(out, head.parent_span_id);
   }
-  constexpr std::string_view kKinds[] = {"unspecified", "internal", "server", "client", "producer", "consumer"};
+  constexpr std::string_view kKinds[] = {"unspecified", "internal", "server",
+                                         "client",      "producer", "consumer"};
   constexpr std::string_view kStatus[] = {"unset", "ok", "error"};
   out += "\",\"kind\":\"";
   out += kKinds[head.kind < 6 ? head.kind : 0];

@@ -1,5 +1,5 @@
-// Lines and spans as JSON objects, one a line. Always valid JSON: text is escaped and made UTF-8, numbers that
-// JSON does not have (NaN, infinities) become strings.
+// Lines and spans as JSON objects, one a line. Always valid JSON: text is escaped and made UTF-8, numbers
+// that JSON does not have (NaN, infinities) become strings.
 #pragma once
 
 #include <string>

@@ -52,20 +52,21 @@ void Logger::emit(Level level, const Message& message, const Field* fields, size
   char* out = write.bytes();
   if (out == nullptr) return;
   const detail::TraceSlot& trace = detail::t_thread.trace;
-  detail::LogHead head{detail::unix_ns(),
-                       trace.trace_high,
-                       trace.trace_low,
-                       trace.span_id,
-                       message.where.file_name(),
-                       name_.data(),
-                       message.literal ? message.text.data() : nullptr,
-                       static_cast<uint32_t>(message.text.size()),
-                       static_cast<uint32_t>(name_.size()),
-                       message.where.line(),
-                       static_cast<uint32_t>(detail::t_thread.lane->thread_id.load(std::memory_order_relaxed)),
-                       static_cast<uint16_t>(count),
-                       static_cast<uint8_t>(level),
-                       trace.flags};
+  detail::LogHead head{
+      detail::unix_ns(),
+      trace.trace_high,
+      trace.trace_low,
+      trace.span_id,
+      message.where.file_name(),
+      name_.data(),
+      message.literal ? message.text.data() : nullptr,
+      static_cast<uint32_t>(message.text.size()),
+      static_cast<uint32_t>(name_.size()),
+      message.where.line(),
+      static_cast<uint32_t>(detail::t_thread.lane->thread_id.load(std::memory_order_relaxed)),
+      static_cast<uint16_t>(count),
+      static_cast<uint8_t>(level),
+      trace.flags};
   out = detail::put(out, &head, sizeof head);
   if (!message.literal) out = detail::put(out, message.text.data(), message.text.size());
   for (size_t i = 0; i < count; i++) out = detail::write_field(out, fields[i]);

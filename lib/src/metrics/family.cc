@@ -57,7 +57,8 @@ inline uint64_t hash_text(uint64_t seed, std::string_view text) noexcept {
       b = load4(p + n - 4);
     } else if (n > 0) {
       a = static_cast<uint64_t>(static_cast<unsigned char>(p[0])) << 16 |
-          static_cast<uint64_t>(static_cast<unsigned char>(p[n >> 1])) << 8 | static_cast<unsigned char>(p[n - 1]);
+          static_cast<uint64_t>(static_cast<unsigned char>(p[n >> 1])) << 8 |
+          static_cast<unsigned char>(p[n - 1]);
     }
   } else {
     while (n > 16) {
@@ -84,7 +85,8 @@ inline bool key_equals(const Series& series, const std::string_view* values, siz
   return true;
 }
 
-SeriesNode* probe(const FamilyState& family, uint64_t hash, const std::string_view* values, size_t count) noexcept {
+SeriesNode* probe(const FamilyState& family, uint64_t hash, const std::string_view* values,
+                  size_t count) noexcept {
   SeriesTable* table = family.table.load(std::memory_order_acquire);
   if (table == nullptr) return nullptr;
   for (uint64_t i = hash & table->mask;; i = (i + 1) & table->mask) {
@@ -109,8 +111,8 @@ void place(SeriesTable& table, SeriesNode* node) noexcept {
   table.slots()[i].store(node, std::memory_order_release);
 }
 
-// Under the registry's lock. Readers may still be in the old table, so it is kept: the sum of all is less than
-// the newest.
+// Under the registry's lock. Readers may still be in the old table, so it is kept: the sum of all is less
+// than the newest.
 bool make_room(FamilyState& family) noexcept {
   SeriesTable* table = family.table.load(std::memory_order_relaxed);
   uint32_t count = family.count.load(std::memory_order_relaxed);
@@ -125,7 +127,8 @@ bool make_room(FamilyState& family) noexcept {
   return true;
 }
 
-SeriesNode* make_series(FamilyState& family, uint64_t hash, const std::string_view* values, size_t count) noexcept {
+SeriesNode* make_series(FamilyState& family, uint64_t hash, const std::string_view* values,
+                        size_t count) noexcept {
   size_t key_size = 0;
   size_t labels_size = 0;
   for (size_t i = 0; i < count; i++) {
@@ -416,7 +419,8 @@ void note_exemplar(Series* series, uint32_t slot, double value) noexcept {
   uint32_t sequence = s.sequence.load(std::memory_order_relaxed);
   if (sequence != 0) {
     int64_t age = now_ms - static_cast<int64_t>(s.unix_ms.load(std::memory_order_relaxed));
-    if (age >= 0 && age < 1000 && value <= std::bit_cast<double>(s.value.load(std::memory_order_relaxed))) return;
+    if (age >= 0 && age < 1000 && value <= std::bit_cast<double>(s.value.load(std::memory_order_relaxed)))
+      return;
   }
   if ((sequence & 1) != 0 ||
       !s.sequence.compare_exchange_strong(sequence, sequence + 1, std::memory_order_acquire)) {

@@ -37,7 +37,7 @@ struct FamilyState {
   std::atomic<SeriesTable*> table;
   std::atomic<uint32_t> count;
   std::atomic<SeriesNode*> first;
-  SeriesNode* last;                     // guarded by the registry's lock
+  SeriesNode* last;  // guarded by the registry's lock
   std::atomic<SeriesNode*> overflow;
   std::atomic<uint32_t> overflow_cell;  // counts what went to `overflow`
   std::atomic<FamilyState*> next;

@@ -42,7 +42,8 @@ class CurlTransport final : public Transport {
     if (curl_ == nullptr || multi_ == nullptr) return result;
     curl_easy_reset(curl_);
     HeaderList headers;
-    if (!headers.add("Content-Type: " + std::string(request.content_type)) || !headers.add("Expect:")) return result;
+    if (!headers.add("Content-Type: " + std::string(request.content_type)) || !headers.add("Expect:"))
+      return result;
     for (std::string_view rest = request.headers; !rest.empty();) {
       size_t end = rest.find('\n');
       if (!headers.add(std::string(rest.substr(0, end)))) return result;

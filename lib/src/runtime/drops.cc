@@ -14,23 +14,35 @@ constinit std::atomic<uint64_t> g_drops[kSignals][kReasons] = {};
 
 std::string_view signal_name(Signal signal) noexcept {
   switch (signal) {
-    case Signal::kLogs: return "logs";
-    case Signal::kSpans: return "traces";
-    default: return "metrics";
+    case Signal::kLogs:
+      return "logs";
+    case Signal::kSpans:
+      return "traces";
+    default:
+      return "metrics";
   }
 }
 
 std::string_view reason_name(DropReason reason) noexcept {
   switch (reason) {
-    case DropReason::kNotStarted: return "not_started";
-    case DropReason::kRingFull: return "ring_full";
-    case DropReason::kTooLarge: return "too_large";
-    case DropReason::kNoMemory: return "no_memory";
-    case DropReason::kQueueFull: return "queue_full";
-    case DropReason::kRejected: return "rejected";
-    case DropReason::kShutdown: return "shutdown";
-    case DropReason::kWriteFailed: return "write_failed";
-    default: return "nan";
+    case DropReason::kNotStarted:
+      return "not_started";
+    case DropReason::kRingFull:
+      return "ring_full";
+    case DropReason::kTooLarge:
+      return "too_large";
+    case DropReason::kNoMemory:
+      return "no_memory";
+    case DropReason::kQueueFull:
+      return "queue_full";
+    case DropReason::kRejected:
+      return "rejected";
+    case DropReason::kShutdown:
+      return "shutdown";
+    case DropReason::kWriteFailed:
+      return "write_failed";
+    default:
+      return "nan";
   }
 }
 

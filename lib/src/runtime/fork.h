@@ -1,6 +1,6 @@
-// What fork() does to the library. Before it, the locks that guard data are taken; after it both sides release
-// them, and the child starts over: counters at zero, inherited lines and spans discarded (the parent writes
-// them), threads restarted when there is something to do, ids seeded anew.
+// What fork() does to the library. Before it, the locks that guard data are taken; after it both sides
+// release them, and the child starts over: counters at zero, inherited lines and spans discarded (the parent
+// writes them), threads restarted when there is something to do, ids seeded anew.
 #pragma once
 
 namespace sonde::inline v1::detail {

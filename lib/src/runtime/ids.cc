@@ -26,7 +26,8 @@ void seed(Generator& g) noexcept {
   uint64_t bytes[2] = {0, 0};
   if (getrandom(bytes, sizeof bytes, GRND_NONBLOCK) != static_cast<ssize_t>(sizeof bytes)) {
     bytes[0] = static_cast<uint64_t>(unix_ns()) * 0x9e3779b97f4a7c15ULL;
-    bytes[1] = (reinterpret_cast<uintptr_t>(&g) ^ static_cast<uint64_t>(getpid()) << 40) * 0xbf58476d1ce4e5b9ULL;
+    bytes[1] =
+        (reinterpret_cast<uintptr_t>(&g) ^ static_cast<uint64_t>(getpid()) << 40) * 0xbf58476d1ce4e5b9ULL;
   }
   g.a = bytes[0] | 1;
   g.b = bytes[1];

@@ -82,7 +82,8 @@ Lane* acquire_lane() noexcept {
     lane = static_cast<Lane*>(memory);  // zero bytes are a valid Lane: owned, empty
     lane->cells = reinterpret_cast<Cell*>(static_cast<char*>(memory) + kLaneBytes);
     lane->next = g_lanes.load(std::memory_order_relaxed);
-    while (!g_lanes.compare_exchange_weak(lane->next, lane, std::memory_order_release, std::memory_order_relaxed)) {
+    while (!g_lanes.compare_exchange_weak(lane->next, lane, std::memory_order_release,
+                                          std::memory_order_relaxed)) {
     }
   }
   if (pthread_setspecific(g_exit_key, lane) != 0) {
@@ -212,8 +213,8 @@ void total_cells(uint64_t* totals, uint32_t used) noexcept {
         shared[i].fetch_add(v, std::memory_order_relaxed);
       }
     }
-    // A series made after `used` was read may have been counted by the thread before it ended: such a lane stays
-    // retired, and is summed below.
+    // A series made after `used` was read may have been counted by the thread before it ended: such a lane
+    // stays retired, and is summed below.
     lane->state.store(cells_used() == used ? Lane::kFree : Lane::kRetired, std::memory_order_release);
   }
   for (uint32_t i = 0; i < used; i++) totals[i] = shared[i].load(std::memory_order_relaxed);
@@ -243,7 +244,8 @@ void reset_lanes_after_fork() noexcept {
   if (shared == nullptr || kinds == nullptr) return;
   uint32_t used = cells_used();
   for (uint32_t i = 0; i < used; i++) {
-    if (kinds[i] != static_cast<uint8_t>(CellKind::kGauge) && shared[i].load(std::memory_order_relaxed) != 0) {
+    if (kinds[i] != static_cast<uint8_t>(CellKind::kGauge) &&
+        shared[i].load(std::memory_order_relaxed) != 0) {
       shared[i].store(0, std::memory_order_relaxed);
     }
   }

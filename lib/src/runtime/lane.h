@@ -1,7 +1,8 @@
 // The lanes of all threads, and the slab that they share.
 //
-// A lane is mapped once and used again by later threads; the list of lanes only grows, up to kLanesMax. A thread
-// that finds no lane counts into the shared slab with atomic additions. Cell numbers are the same in every slab.
+// A lane is mapped once and used again by later threads; the list of lanes only grows, up to kLanesMax. A
+// thread that finds no lane counts into the shared slab with atomic additions. Cell numbers are the same in
+// every slab.
 #pragma once
 
 #include <atomic>
@@ -14,8 +15,8 @@ namespace sonde::inline v1::detail {
 
 class Ring;
 
-inline constexpr uint32_t kCellsMax = 1 << 20;   // 8 MiB of address space a lane; pages appear when touched
-inline constexpr uint32_t kCellsDead = 64;       // cells that nobody reads: where refused series count
+inline constexpr uint32_t kCellsMax = 1 << 20;  // 8 MiB of address space a lane; pages appear when touched
+inline constexpr uint32_t kCellsDead = 64;      // cells that nobody reads: where refused series count
 inline constexpr uint32_t kLanesMax = 1024;
 inline constexpr size_t kCacheEntries = 256;
 inline constexpr uint32_t kLaneRetryCalls = 1000;
@@ -49,8 +50,8 @@ uint32_t allocate_cells(uint32_t count, CellKind kind) noexcept;
 void mark_cell(uint32_t cell, CellKind kind) noexcept;
 uint32_t cells_used() noexcept;
 
-// Adds up all slabs into totals[0 … cells_used()), folding the lanes of threads that ended. Real cells hold the
-// bits of a double. One caller at a time.
+// Adds up all slabs into totals[0 … cells_used()), folding the lanes of threads that ended. Real cells hold
+// the bits of a double. One caller at a time.
 void total_cells(uint64_t* totals, uint32_t used) noexcept;
 
 uint32_t lane_count() noexcept;

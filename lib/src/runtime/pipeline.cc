@@ -61,9 +61,7 @@ void sleep_backend(int64_t ms) noexcept {
   g_asleep.store(0);
 }
 
-void refresh_offset() noexcept {
-  g_unix_offset.store(unix_ns() - monotonic_ns(), std::memory_order_relaxed);
-}
+void refresh_offset() noexcept { g_unix_offset.store(unix_ns() - monotonic_ns(), std::memory_order_relaxed); }
 
 }  // namespace
 
@@ -319,7 +317,8 @@ class Pipeline {
         continue;
       }
       // What was written is a prefix: the lines in it are not lost.
-      auto lost = static_cast<uint64_t>(std::count(out_.begin() + static_cast<ptrdiff_t>(at), out_.end(), '\n'));
+      auto lost =
+          static_cast<uint64_t>(std::count(out_.begin() + static_cast<ptrdiff_t>(at), out_.end(), '\n'));
       uint64_t spans = std::min(lost, out_spans_);
       count_drop(Signal::kSpans, DropReason::kWriteFailed, spans);
       count_drop(Signal::kLogs, DropReason::kWriteFailed, lost - spans);
@@ -385,8 +384,8 @@ std::shared_ptr<Pipeline> current() noexcept {
   return g.v.pipeline;
 }
 
-// The first record of a child starts threads for it. The parent's object is left alone: its threads do not exist
-// here and its locks may be held for ever.
+// The first record of a child starts threads for it. The parent's object is left alone: its threads do not
+// exist here and its locks may be held for ever.
 void restart_in_child() noexcept try {
   std::lock_guard lock(g.v.mutex);
   if (g_phase.load() != Phase::kForked) return;
@@ -472,7 +471,8 @@ Telemetry init(const Options& options) noexcept try {
   if (!settings->log_path.empty()) {
     fd = open(settings->log_path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
     if (fd < 0) {
-      detail::set_problem("log file " + settings->log_path + ": cannot be opened, logging to standard output");
+      detail::set_problem("log file " + settings->log_path +
+                          ": cannot be opened, logging to standard output");
       fd = STDOUT_FILENO;
     }
   }
@@ -526,7 +526,8 @@ bool shutdown(int64_t timeout_ms) noexcept {
     return true;
   }
   bool ok = pipeline->flush_until(deadline);
-  auto end = std::max(deadline, std::chrono::steady_clock::now()) + std::chrono::milliseconds(detail::kOvertimeMs);
+  auto end =
+      std::max(deadline, std::chrono::steady_clock::now()) + std::chrono::milliseconds(detail::kOvertimeMs);
   return pipeline->stop_until(end) && ok;
 }
 

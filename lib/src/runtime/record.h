@@ -1,5 +1,5 @@
-// How lines and spans lie in a ring: a fixed head, then bytes. Only this process reads them, so that numbers are
-// in memory order and literals are pointers.
+// How lines and spans lie in a ring: a fixed head, then bytes. Only this process reads them, so that numbers
+// are in memory order and literals are pointers.
 #pragma once
 
 #include <cstdint>
@@ -84,10 +84,18 @@ inline char* write_field(char* out, const Field& f) noexcept {
   if (text) return put(out, f.text.data(), f.text.size());
   uint64_t bits = 0;
   switch (f.type) {
-    case Field::Type::kBool: bits = f.boolean ? 1 : 0; break;
-    case Field::Type::kInt: bits = static_cast<uint64_t>(f.integer); break;
-    case Field::Type::kUint: bits = f.natural; break;
-    default: std::memcpy(&bits, &f.real, 8); break;
+    case Field::Type::kBool:
+      bits = f.boolean ? 1 : 0;
+      break;
+    case Field::Type::kInt:
+      bits = static_cast<uint64_t>(f.integer);
+      break;
+    case Field::Type::kUint:
+      bits = f.natural;
+      break;
+    default:
+      std::memcpy(&bits, &f.real, 8);
+      break;
   }
   return put(out, &bits, sizeof bits);
 }
@@ -108,9 +116,12 @@ inline Field read_field(const char*& in) noexcept {
   std::memcpy(&bits, in, 8);
   in += 8;
   switch (head.type) {
-    case Field::Type::kBool: return Field(key, bits != 0);
-    case Field::Type::kInt: return Field(key, static_cast<int64_t>(bits));
-    case Field::Type::kUint: return Field(key, bits);
+    case Field::Type::kBool:
+      return Field(key, bits != 0);
+    case Field::Type::kInt:
+      return Field(key, static_cast<int64_t>(bits));
+    case Field::Type::kUint:
+      return Field(key, bits);
     default: {
       double real;
       std::memcpy(&real, &bits, 8);

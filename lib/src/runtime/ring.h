@@ -1,7 +1,7 @@
 // A byte ring from one thread to the backend: one producer, one consumer, neither ever waits.
 //
-// A record is contiguous; one that does not fit before the end is preceded by padding. Positions only grow, the
-// offset is the position modulo the capacity, a power of two.
+// A record is contiguous; one that does not fit before the end is preceded by padding. Positions only grow,
+// the offset is the position modulo the capacity, a power of two.
 #pragma once
 
 #include <atomic>

@@ -95,7 +95,8 @@ std::string read_settings(const Options& options, Settings& out) {
   }
   out.sampler = options.sampler;
   if (auto name = environment("OTEL_TRACES_SAMPLER"); !name.empty()) {
-    if (!parse_sampler(name, environment("OTEL_TRACES_SAMPLER_ARG"), out.sampler)) complain("OTEL_TRACES_SAMPLER", name);
+    if (!parse_sampler(name, environment("OTEL_TRACES_SAMPLER_ARG"), out.sampler))
+      complain("OTEL_TRACES_SAMPLER", name);
   }
 
   out.endpoint = options.otlp_endpoint;

@@ -1,8 +1,8 @@
 // The clocks of the library.
 #pragma once
 
-#include <ctime>
 #include <cstdint>
+#include <ctime>
 
 namespace sonde::inline v1::detail {
 

@@ -172,7 +172,8 @@ Context current_context() noexcept {
   return c;
 }
 
-ContextScope::ContextScope(Context context) noexcept : context_(std::move(context)), saved_(detail::t_thread.trace) {
+ContextScope::ContextScope(Context context) noexcept
+    : context_(std::move(context)), saved_(detail::t_thread.trace) {
   detail::t_thread.trace = {context_.trace_high_, context_.trace_low_, context_.span_id_,
                             context_.state_,      context_.flags_,     context_.remote_};
 }

@@ -15,7 +15,7 @@ void set_sampler(const Sampler& sampler) noexcept {
   uint64_t threshold = kAll;
   if (sampler.kind == Sampler::Kind::kNever) threshold = 0;
   if (sampler.kind == Sampler::Kind::kRatio) {
-    threshold = !(sampler.share > 0)  ? 0
+    threshold = !(sampler.share > 0) ? 0
                 : sampler.share >= 1 ? kAll
                                      : static_cast<uint64_t>(sampler.share * static_cast<double>(kAll));
   }

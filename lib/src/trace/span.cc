@@ -56,7 +56,8 @@ void Span::start(std::string_view name, const SpanOptions& options) noexcept {
   recording_ = detail::should_sample(has_parent, (parent.flags & 1) != 0, context_.trace_low_);
   context_.flags_ = recording_ ? 1 : 0;
   if (!detached_) {
-    current = {context_.trace_high_, context_.trace_low_, context_.span_id_, context_.state_, context_.flags_, false};
+    current = {context_.trace_high_, context_.trace_low_, context_.span_id_,
+               context_.state_,      context_.flags_,     false};
   }
   if (!recording_) return;
   rename(name);
@@ -121,7 +122,8 @@ void Span::event(std::string_view name, std::initializer_list<Field> attributes)
   name = name.substr(0, 1024);
   size_t size = sizeof(detail::EventHead) + name.size();
   for (const Field& f : attributes) size += detail::field_size(f);
-  char* out = size < kItemBytesMax ? reserve(static_cast<uint32_t>(sizeof(detail::ItemHead) + size)) : nullptr;
+  char* out =
+      size < kItemBytesMax ? reserve(static_cast<uint32_t>(sizeof(detail::ItemHead) + size)) : nullptr;
   if (out == nullptr) {
     if (dropped_events_ < UINT16_MAX) dropped_events_++;
     return;

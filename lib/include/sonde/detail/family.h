@@ -25,8 +25,8 @@ inline constexpr size_t kBucketsMax = 48;
 
 // Bucket bounds of a histogram family, ready to be searched.
 struct BucketLayout {
-  uint32_t count = 0;     // finite bounds; bucket `count` is +Inf
-  bool seconds = false;   // the sum is kept in integer nanoseconds
+  uint32_t count = 0;    // finite bounds; bucket `count` is +Inf
+  bool seconds = false;  // the sum is kept in integer nanoseconds
   double bounds[kBucketsMax] = {};
   int64_t bounds_ns[kBucketsMax] = {};
 };
@@ -37,10 +37,10 @@ struct FamilyState;
 struct Series {
   FamilyState* family;
   uint64_t hash;
-  uint32_t cell;              // first cell; a histogram has buckets, then +Inf, then the sum
-  uint32_t key_size;          // bytes of `key`
-  const char* key;            // label values, each behind a 4-byte length
-  const char* labels;         // rendered and escaped: a="1",b="2"
+  uint32_t cell;       // first cell; a histogram has buckets, then +Inf, then the sum
+  uint32_t key_size;   // bytes of `key`
+  const char* key;     // label values, each behind a 4-byte length
+  const char* labels;  // rendered and escaped: a="1",b="2"
   uint32_t labels_size;
   std::atomic<void*> exemplars;
 };
@@ -107,7 +107,8 @@ std::string_view label_text(const T& text) noexcept {
 
 template <class... V>
 Series* series_of(FamilyState* family, const V&... texts) noexcept {
-  const std::string_view values[sizeof...(V) + 1] = {static_cast<std::string_view>(texts)..., std::string_view{}};
+  const std::string_view values[sizeof...(V) + 1] = {static_cast<std::string_view>(texts)...,
+                                                     std::string_view{}};
   return find_series(family, values, sizeof...(V));
 }
 

@@ -1,6 +1,6 @@
-// What a thread writes to. Each thread owns one *lane*: a slab of 64-bit cells, a cache of looked-up series and
-// a byte ring. A measurement is a relaxed load and store to the thread's own cell; nobody else writes it, a
-// scrape only reads it. Lanes belong to the library, not to the thread: one that a thread leaves keeps its
+// What a thread writes to. Each thread owns one *lane*: a slab of 64-bit cells, a cache of looked-up series
+// and a byte ring. A measurement is a relaxed load and store to the thread's own cell; nobody else writes it,
+// a scrape only reads it. Lanes belong to the library, not to the thread: one that a thread leaves keeps its
 // values until the next scrape folds them, so that nothing is lost and no destructor order matters.
 #pragma once
 
@@ -38,7 +38,7 @@ struct TraceSlot {
 };
 
 struct ThreadState {
-  Cell* cells = nullptr;        // null until the first measurement, and on threads that share the fallback lane
+  Cell* cells = nullptr;  // null until the first measurement, and on threads that share the fallback lane
   CacheEntry* cache = nullptr;  // 256 entries, or null
   Lane* lane = nullptr;
   uint32_t lane_retry = 0;  // calls to let pass before asking for a lane again
