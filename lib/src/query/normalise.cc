@@ -134,10 +134,46 @@ struct Frame {
   uint32_t element_begin;   // kList: where the current element starts
   uint32_t previous_begin;  // kList: the element before it, in `out`
   uint32_t previous_end;
-  uint32_t resume_at;       // kFurtherRow: the length to return to
+  uint32_t cut_at;          // kFurtherRow: the length to return to when it closes
+  uint32_t rows_end;        // behind the first row of a VALUES in this frame
 };
 
 constexpr int kDepthMax = 32;
+
+// Bytes that are not UTF-8 become '_': same length, still a name, and JSON stays valid.
+void make_valid_utf8(std::string& s, size_t begin) {
+  size_t i = begin;
+  size_t n = s.size();
+  while (i < n) {
+    uint8_t c = static_cast<uint8_t>(s[i]);
+    if (c < 0x80) {
+      i++;
+      continue;
+    }
+    size_t len = c >= 0xf0 && c <= 0xf4 ? 4 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xc2 && c < 0xe0 ? 2 : 0;
+    bool ok = len != 0 && i + len <= n;
+    for (size_t k = 1; ok && k < len; k++) ok = (static_cast<uint8_t>(s[i + k]) & 0xc0) == 0x80;
+    if (ok && len == 3) {
+      uint8_t d = static_cast<uint8_t>(s[i + 1]);
+      ok = !(c == 0xe0 && d < 0xa0) && !(c == 0xed && d >= 0xa0);
+    }
+    if (ok && len == 4) {
+      uint8_t d = static_cast<uint8_t>(s[i + 1]);
+      ok = !(c == 0xf0 && d < 0x90) && !(c == 0xf4 && d >= 0x90);
+    }
+    if (!ok) {
+      s[i] = '_';
+      len = 1;
+    }
+    i += len;
+  }
+}
+
+bool has_high_bytes(std::string_view s) {
+  uint8_t any = 0;
+  for (char c : s) any |= static_cast<uint8_t>(c);
+  return any >= 0x80;
+}
 
 class Scanner {
  public:
@@ -212,8 +248,10 @@ class Scanner {
       case Kind::kComma:
       case Kind::kDot:
       case Kind::kSemicolon:
-      case Kind::kCast:
         return;
+      case Kind::kCast:
+        if (prev_ != Kind::kOperator) return;  // ": ::" is not "::" ":"
+        break;
       case Kind::kOpen:
         if (prev_ == Kind::kName || prev_ == Kind::kQuoted) return;
         break;
@@ -232,7 +270,9 @@ class Scanner {
     }
     if (kind != Kind::kOpen) top().values_next = false;
     space(kind);
+    size_t begin = out_.size();
     out_.append(text);
+    if ((kind == Kind::kName || kind == Kind::kQuoted) && has_high_bytes(text)) make_valid_utf8(out_, begin);
     prev_ = kind;
   }
   void literal() { put(Kind::kLiteral, "?"); }
@@ -456,7 +496,7 @@ class Scanner {
         frame.kind = FrameKind::kFirstRow;
       } else if (close == ')' && top().after_values && prev_ == Kind::kComma) {
         frame.kind = FrameKind::kFurtherRow;
-        frame.resume_at = top().resume_at;
+        frame.cut_at = top().rows_end;
       } else if ((close == ')' && last_word_in_ && right_after_word) ||
                  (close == ']' && last_word_array_ && right_after_word)) {
         frame.kind = FrameKind::kList;
@@ -477,10 +517,10 @@ class Scanner {
     if (matches) depth_--;
     put(text == ')' ? Kind::kClose : Kind::kCloseBracket, std::string_view(&text, 1));
     if (!matches) return;
-    if (frame.kind == FrameKind::kFurtherRow) out_.resize(frame.resume_at);
+    if (frame.kind == FrameKind::kFurtherRow) out_.resize(frame.cut_at);
     if (frame.kind == FrameKind::kFurtherRow || frame.kind == FrameKind::kFirstRow) {
       top().after_values = true;
-      top().resume_at = here();
+      top().rows_end = here();
     }
   }
 
@@ -594,41 +634,6 @@ class Scanner {
   Frame frames_[kDepthMax + 1];  // set when opened
 };
 
-// Bytes that are not UTF-8 become '_': same length, still a name, and JSON stays valid.
-void make_valid_utf8(std::string& s) {
-  size_t i = 0;
-  size_t n = s.size();
-  while (i < n) {
-    uint8_t c = static_cast<uint8_t>(s[i]);
-    if (c < 0x80) {
-      i++;
-      continue;
-    }
-    size_t len = c >= 0xf0 && c <= 0xf4 ? 4 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xc2 && c < 0xe0 ? 2 : 0;
-    bool ok = len != 0 && i + len <= n;
-    for (size_t k = 1; ok && k < len; k++) ok = (static_cast<uint8_t>(s[i + k]) & 0xc0) == 0x80;
-    if (ok && len == 3) {
-      uint8_t d = static_cast<uint8_t>(s[i + 1]);
-      ok = !(c == 0xe0 && d < 0xa0) && !(c == 0xed && d >= 0xa0);
-    }
-    if (ok && len == 4) {
-      uint8_t d = static_cast<uint8_t>(s[i + 1]);
-      ok = !(c == 0xf0 && d < 0x90) && !(c == 0xf4 && d >= 0x90);
-    }
-    if (!ok) {
-      s[i] = '_';
-      len = 1;
-    }
-    i += len;
-  }
-}
-
-bool has_high_bytes(std::string_view s) {
-  uint8_t any = 0;
-  for (char c : s) any |= static_cast<uint8_t>(c);
-  return any >= 0x80;
-}
-
 constexpr uint64_t kMul = 0x9e3779b97f4a7c15ull;
 
 uint64_t mix(uint64_t a, uint64_t b) {
@@ -693,7 +698,6 @@ void normalise(std::string_view sql, Dialect dialect, Normalised& out) {
   out.text.reserve(std::min(sql.size() + sql.size() / 4 + 16, kNormalisedBytesMax + 256));
   Scanner scanner(sql, dialect, out.text);
   if (!scanner.run()) out.truncated = true;
-  if (has_high_bytes(out.text)) make_valid_utf8(out.text);
   out.fingerprint = fingerprint_of(out.text);
 }
 
