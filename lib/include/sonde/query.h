@@ -61,6 +61,7 @@ struct CallOptions {
   std::string_view server = {};    // server.address
   int port = 0;                    // server.port, if not 0
   bool detached = false;           // the span is not the thread's current one: several calls may be open at once
+  int64_t elapsed_ns = 0;          // the work has begun this long ago; for calls that are reported afterwards
 };
 
 class Call {
@@ -77,8 +78,6 @@ class Call {
   void error(std::string_view code) noexcept;
   // Records the call; idempotent.
   void finish() noexcept;
-  // Records nothing.
-  void cancel() noexcept;
 
  private:
   std::optional<Span> span_;
@@ -89,7 +88,7 @@ class Call {
   int exceptions_ = 0;
   bool failed_ = false;
   bool detached_ = false;
-  char code_[24] = {};
+  char code_[32] = {};
   uint8_t code_size_ = 0;
 };
 

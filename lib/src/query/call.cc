@@ -101,8 +101,8 @@ Call::Call(std::string_view system, std::string_view sql, const CallOptions& opt
       if (options.port != 0) span_->set("server.port"_f = options.port);
     }
     exceptions_ = std::uncaught_exceptions();
-    // What came before is ours, not the statement's.
-    start_ns_ = sonde::detail::monotonic_ns();
+    // What passed in here is ours, not the statement's.
+    start_ns_ = sonde::detail::monotonic_ns() - options.elapsed_ns;
   } catch (...) {
     found_ = {};  // out of memory: this call is not watched
     start_ns_ = 0;
@@ -113,12 +113,6 @@ void Call::error(std::string_view code) noexcept {
   failed_ = true;
   code_size_ = static_cast<uint8_t>(code.size() < sizeof code_ ? code.size() : sizeof code_);
   std::memcpy(code_, code.data(), code_size_);
-}
-
-void Call::cancel() noexcept {
-  start_ns_ = 0;
-  span_.reset();
-  found_ = {};
 }
 
 void Call::finish() noexcept {
