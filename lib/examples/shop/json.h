@@ -8,7 +8,7 @@
 
 namespace shop {
 
-inline std::string quoted(std::string_view text) {
+inline std::string json_text(std::string_view text) {
   std::string out = "\"";
   for (char c : text) {
     if (c == '"' || c == '\\') out += '\\';

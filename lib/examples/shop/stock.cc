@@ -18,7 +18,7 @@ using namespace std::chrono_literals;
 constinit sonde::Counter<"shop_reservations_total", "result"> g_reservations{{.help = "Reservations by result"}};
 
 std::string json_of(const Item& item) {
-  return "{\"sku\":" + quoted(item.sku) + ",\"name\":" + quoted(item.name) +
+  return "{\"sku\":" + json_text(item.sku) + ",\"name\":" + json_text(item.name) +
          ",\"quantity\":" + std::to_string(item.quantity) + ",\"price_cents\":" + std::to_string(item.price_cents) +
          "}";
 }

@@ -1,5 +1,6 @@
 #include <sqlite3.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -68,6 +69,11 @@ class SqliteStore final : public StockStore {
   explicit SqliteStore(std::string path)
       : path_(std::move(path)), pool_(4, [this] { return connect(); }, [](sqlite3* db) { sqlite3_close(db); }) {
     sonde::sqlite::attach_all();
+    // A process that was killed while its database was "dead" left the file aside.
+    std::string away = path_ + ".away";
+    if (access(path_.c_str(), F_OK) != 0 && access(away.c_str(), F_OK) == 0) {
+      (void)rename(away.c_str(), path_.c_str());
+    }
   }
 
   void create_schema() override {
