@@ -185,6 +185,8 @@ class Pipeline {
       }
       bool stopping = stopping_.load();
       bool worked = drain_rings();
+      // Nobody else will read what came in while the rings were drained for the last time.
+      if (stopping && worked) drain_rings();
       if (!out_.empty()) write_out();
       int64_t now = monotonic_ns();
       bool flushing = wanted != flush_done_;
@@ -219,7 +221,7 @@ class Pipeline {
     for (Lane* lane = first_lane(); lane != nullptr; lane = lane->next) {
       Ring* ring = lane->ring.load(std::memory_order_acquire);
       if (ring == nullptr) continue;
-      uint64_t left = ring_capacity();
+      uint64_t left = ring->capacity();  // all that is there now, so that flush() misses nothing
       while (const RecordHeader* record = ring->front()) {
         uint32_t size = record->size;
         take(*record);
@@ -528,7 +530,10 @@ bool shutdown(int64_t timeout_ms) noexcept {
   bool ok = pipeline->flush_until(deadline);
   auto end =
       std::max(deadline, std::chrono::steady_clock::now()) + std::chrono::milliseconds(detail::kOvertimeMs);
-  return pipeline->stop_until(end) && ok;
+  if (!pipeline->stop_until(end)) return false;
+  std::lock_guard lock(g.v.mutex);
+  g.v.hanging.reset();
+  return ok;
 }
 
 Telemetry& Telemetry::operator=(Telemetry&& o) noexcept {

@@ -191,7 +191,7 @@ TEST_CASE("log: levels change at run time, for all and by name, before and after
   TempFile file;
   static constinit sonde::Logger early{"levels.early"};
   static constinit sonde::Logger late{"levels.late"};
-  auto telemetry = sonde::init({.log_path = file.path(), .level = sonde::Level::kWarn});
+  auto telemetry = sonde::init({.level = sonde::Level::kWarn, .log_path = file.path()});
   REQUIRE_MESSAGE(telemetry, sonde::problem());
   early.info("no");
   sonde::set_level("levels.early", sonde::Level::kDebug);

@@ -26,6 +26,7 @@ class Ring {
   char* reserve(uint32_t size, RecordType type) noexcept;
   void publish() noexcept { head_.store(reserved_, std::memory_order_release); }
   bool more_than_half() const noexcept { return reserved_ - cached_tail_ > capacity_ / 2; }
+  uint32_t capacity() const noexcept { return capacity_; }
   uint32_t record_max() const noexcept { return capacity_ / 4; }
 
   // Consumer. The oldest record, or null; pop() frees it.
