@@ -57,7 +57,7 @@ export function EvidencePanel({ alert }: { alert: AlertRow }) {
         series={(graph.data?.series ?? []).slice(0, 20).map(s => ({ name: seriesName(s.metric), points: s.values }))} />
       <div className="grid two">
         <section className="card"><header><h2>Slowest traces then</h2><span className="end"><Go className="small" to="/traces" with={{ service: e.service, ...span }}>Search</Go></span></header>{e.traces.length ? <div className="scroll-x"><TraceTable traces={e.traces.slice(0, 5)} compact /></div> : <p className="body muted">None.</p>}</section>
-        <section className="card"><header><h2>Statements then</h2></header>{e.statements.length ? <StatementTable statements={e.statements.slice(0, 5)} /> : <p className="body muted">None.</p>}</section>
+        <section className="card"><header><h2>Statements then</h2></header>{e.statements.length ? <StatementTable statements={e.statements.slice(0, 5)} compact /> : <p className="body muted">None.</p>}</section>
       </div>
       <section className="card">
         <header><h2>Log lines then</h2><span className="sub mono">{e.logs_query}</span><span className="end"><Go className="small" to="/logs" with={{ q: e.logs_query, ...span }}>Logs</Go></span></header>

@@ -52,26 +52,26 @@ export function Shell({ children }: { children: (path: string) => ReactNode }) {
   return (
     <div className="shell">
       <header className="topbar">
-        <Go to="/" className="wordmark" aria-label="sonde, overview">
+        <Go to="/" className="wordmark" title="sonde: overview">
           <svg viewBox="0 0 32 32" aria-hidden="true"><rect width="32" height="32" rx="7" fill="#12324a" /><path d="M5 18h5l3-9 5 15 3.5-10 1.5 4h4" fill="none" stroke="#6fd3c4" strokeWidth="2.6" strokeLinecap="round" strokeLinejoin="round" /></svg>
           <span>sonde</span>
         </Go>
-        <button type="button" className="finder" onClick={() => setOverlay('palette')} aria-label="Search services, pages and traces">
+        <button type="button" className="finder" onClick={() => setOverlay('palette')}>
           <Icon name="search" /><span className="hint">Service, page or trace id</span><span className="keys hint"><kbd>ctrl k</kbd></span>
         </button>
         <span className="grow" />
         {status.data?.demo && <Chip tone="info" title="Started by sonde demo: the data is removed on exit">demo</Chip>}
         <TimePicker />
-        <Go to="/alerts" className="btn square quiet" aria-label={`${firing} alerts firing`} style={firing ? { width: 'auto', padding: '0 8px', color: 'var(--bad)' } : undefined}>
-          <Icon name="alerts" />{firing > 0 && <b>{firing}</b>}
+        <Go to="/alerts" className="btn square quiet" title="Alerts" style={firing ? { width: 'auto', padding: '0 8px', color: 'var(--bad)' } : undefined}>
+          <Icon name="alerts" />{firing > 0 && <b>{firing}</b>}<span className="only-readers">{firing === 1 ? 'alert' : 'alerts'} firing</span>
         </Go>
         <button type="button" className="btn square quiet" onClick={toggle} aria-label={scheme === 'dark' ? 'Light theme' : 'Dark theme'} title="Dark or light (t)"><Icon name={scheme === 'dark' ? 'sun' : 'moon'} /></button>
         <button type="button" className="btn square quiet" onClick={() => setOverlay('cheats')} aria-label="Keyboard shortcuts" title="Keyboard (?)"><Icon name="help" /></button>
       </header>
       <nav className="nav" aria-label="Pages">
         {entries.map(([to, label, icon]) => (
-          <Go key={to} to={to} aria-current={isUnder(path, to) ? 'page' : undefined} aria-label={label} title={label}>
-            <Icon name={icon} /><span>{label}</span>
+          <Go key={to} to={to} aria-current={isUnder(path, to) ? 'page' : undefined} title={label}>
+            <Icon name={icon} /><span className="nav-label">{label}</span>
             {to === '/alerts' && firing > 0 && <span className="count"><Chip tone="bad">{firing}</Chip></span>}
           </Go>
         ))}

@@ -21,34 +21,50 @@ export function isTyping(target: EventTarget | null): boolean {
   return !!element && (element.isContentEditable || ['INPUT', 'TEXTAREA', 'SELECT'].includes(element.tagName));
 }
 
+const layers: { current: Bindings }[] = [];
+
 // "ctrl+k", "g o" (two keys in a second), or a plain key as in KeyboardEvent.key; "space" for the bar.
 export function useKeys(bindings: Bindings) {
-  const current = useRef(bindings);
-  useEffect(() => { current.current = bindings; });
+  const layer = useRef(bindings);
+  useEffect(() => { layer.current = bindings; });
   useEffect(() => {
-    let first = '';
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const onKey = (event: KeyboardEvent) => {
-      if (event.defaultPrevented) return;
-      const name = event.key === ' ' ? 'space' : event.key;
-      if (event.ctrlKey || event.metaKey) {
-        const run = current.current[`ctrl+${name.toLowerCase()}`];
-        if (run) { event.preventDefault(); run(event); }
-        return;
-      }
-      if (event.altKey || isTyping(event.target)) return;
-      // A button or link that has the focus keeps its own keys.
-      if (name === 'space' && (event.target as HTMLElement).closest?.('button, a, [role=tab], [role=option]')) return;
-      const pair = first && current.current[`${first} ${name}`];
-      const starts = !first && Object.keys(current.current).some(k => k.startsWith(`${name} `));
-      clearTimeout(timer);
-      first = '';
-      if (pair) { event.preventDefault(); pair(event); return; }
-      if (starts) { first = name; timer = setTimeout(() => { first = ''; }, 1000); return; }
-      const run = current.current[name];
-      if (run) { event.preventDefault(); run(event); }
+    layers.push(layer);
+    if (layers.length === 1) window.addEventListener('keydown', onKey);
+    return () => {
+      layers.splice(layers.indexOf(layer), 1);
+      if (layers.length === 0) window.removeEventListener('keydown', onKey);
     };
-    window.addEventListener('keydown', onKey);
-    return () => { clearTimeout(timer); window.removeEventListener('keydown', onKey); };
   }, []);
+}
+
+let first = '';
+let timer: ReturnType<typeof setTimeout> | undefined;
+
+function onKey(event: KeyboardEvent) {
+  if (event.defaultPrevented) return;
+  // What came last counts first: a page's keys before the shell's.
+  const find = (key: string) => [...layers].reverse().map(l => l.current[key]).find(Boolean);
+  const run = (action: ((e: KeyboardEvent) => void) | undefined) => {
+    if (!action) return false;
+    event.preventDefault();
+    action(event);
+    return true;
+  };
+  const name = event.key === ' ' ? 'space' : event.key;
+  if (event.ctrlKey || event.metaKey) { run(find(`ctrl+${name.toLowerCase()}`)); return; }
+  if (event.altKey || isTyping(event.target)) return;
+  // A dialog is open: its keys are its own.
+  if (document.querySelector('[role="dialog"]')) return;
+  // A button or link that has the focus keeps its own keys.
+  if (name === 'space' && (event.target as HTMLElement).closest?.('button, a, summary, [role=tab], [role=option]')) return;
+  const before = first;
+  clearTimeout(timer);
+  first = '';
+  if (before && run(find(`${before} ${name}`))) return;
+  if (layers.some(l => Object.keys(l.current).some(k => k.startsWith(`${name} `)))) {
+    first = name;
+    timer = setTimeout(() => { first = ''; }, 1000);
+    return;
+  }
+  run(find(name));
 }

@@ -11,7 +11,8 @@ const theme = createTheme({
   primaryColor: 'blue',
   cursorType: 'pointer',
   components: {
-    Modal: Modal.extend({ defaultProps: { transitionProps: { duration: 0 }, overlayProps: { backgroundOpacity: 0.4 } } }),
+    // lockScroll would write a style element that knows no nonce; only <main> scrolls here, so there is nothing to lock.
+    Modal: Modal.extend({ defaultProps: { transitionProps: { duration: 0 }, lockScroll: false, overlayProps: { backgroundOpacity: 0.4 } } }),
     Menu: Menu.extend({ defaultProps: { transitionProps: { duration: 0 }, shadow: 'md' } }),
     Popover: Popover.extend({ defaultProps: { transitionProps: { duration: 0 }, shadow: 'md' } }),
   },

@@ -121,6 +121,8 @@ export function Chart({ title, series, unit = 'number', range: given, height = 1
           ctx.fillRect(bbox.left, bbox.top, right - bbox.left, bbox.height);
           ctx.fillStyle = token('--muted');
           ctx.font = `${10 * devicePixelRatio}px ${token('--font')}`;
+          ctx.textAlign = 'left';
+          ctx.textBaseline = 'alphabetic';
           if (right - bbox.left > 70 * devicePixelRatio) ctx.fillText('synthetic', bbox.left + 5 * devicePixelRatio, bbox.top + 11 * devicePixelRatio);
           ctx.restore();
         }],
@@ -135,8 +137,10 @@ export function Chart({ title, series, unit = 'number', range: given, height = 1
             ctx.setLineDash([6 * devicePixelRatio, 4 * devicePixelRatio]);
             ctx.beginPath(); ctx.moveTo(bbox.left, y); ctx.lineTo(bbox.left + bbox.width, y); ctx.stroke();
             ctx.font = `${11 * devicePixelRatio}px ${token('--font')}`;
-            ctx.textAlign = 'right';
-            ctx.fillText(`threshold ${live.current.write(bound)}`, bbox.left + bbox.width - 4 * devicePixelRatio, y - 4 * devicePixelRatio);
+            ctx.textAlign = 'left';
+            ctx.textBaseline = 'alphabetic';
+            ctx.setLineDash([]);
+            ctx.fillText(`threshold ${live.current.write(bound)}`, bbox.left + 6 * devicePixelRatio, y - 5 * devicePixelRatio);
           }
           for (const m of marks) {
             if (m.t < span.start || m.t > span.end) continue;
@@ -175,7 +179,7 @@ export function Chart({ title, series, unit = 'number', range: given, height = 1
   const nothing = columns.times.length === 0;
   return (
     <figure className="chart" aria-label={title}>
-      <div ref={host} className="plot" style={{ height }} role="img" aria-label={`${title}: ${summary(colored, write)}`} />
+      <div ref={host} className="plot" style={{ height }} role="group" aria-label={`${title}: ${summary(colored, write)}`} />
       {nothing && <div className="chart-empty">no samples in this range</div>}
       <div ref={tip} className="chart-tip" hidden />
       {legend && <Legend series={colored} write={write} only={only} onOnly={setOnly} />}

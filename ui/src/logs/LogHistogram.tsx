@@ -1,18 +1,27 @@
+import { useQuery } from '@tanstack/react-query';
 import { useMemo, useState, type PointerEvent } from 'react';
+import { countLogs } from '../api/loki';
+import { count } from '../app/figures';
 import { useScheme } from '../app/theme';
 import { levelColor } from '../charts/palette';
 import { useTime } from '../time/TimeContext';
-import { histogram, levels, type LogLine } from './lines';
+import { countedBuckets, histogram, levels, type LogLine } from './lines';
 
-const buckets = 80;
+const most = 80;
 const height = 76;
 
-// Lines by level over time, as stacked bars. Drag zooms, as on every chart.
-export function LogHistogram({ lines, start, end }: { lines: LogLine[]; start: number; end: number }) {
+// Lines by level over time, as stacked bars: counted by the server, or, where it cannot count this query, over the lines at
+// hand. Drag zooms, as on every chart.
+export function LogHistogram({ lines, query, start, end, live }: { lines: LogLine[]; query: string; start: number; end: number; live: boolean }) {
   const time = useTime();
   const { scheme } = useScheme();
   const [drag, setDrag] = useState<[number, number] | null>(null);
-  const bars = useMemo(() => histogram(lines, start, end, buckets), [lines, start, end]);
+  const step = Math.max(1, Math.ceil((end - start) / most));
+  const counted = useQuery({ queryKey: ['log-counts', query, start, end, step], enabled: !live, retry: false, queryFn: ({ signal }) => countLogs(query, start, end, step, signal) });
+  const byServer = !live && !!counted.data && counted.data.length > 0;
+  const bars = useMemo(() => (byServer ? countedBuckets(counted.data!, start, end, step) : histogram(lines, start, end, most)), [byServer, counted.data, lines, start, end, step]);
+  const buckets = bars.length;
+  const total = bars.reduce((n, b) => n + b.total, 0);
   const top = Math.max(1, ...bars.map(b => b.total));
   const at = (e: PointerEvent) => {
     const box = e.currentTarget.getBoundingClientRect();
@@ -26,7 +35,7 @@ export function LogHistogram({ lines, start, end }: { lines: LogLine[]; start: n
   };
   return (
     <div className="log-histogram">
-      <svg viewBox={`0 0 ${buckets} ${height}`} preserveAspectRatio="none" height={height} role="img" aria-label={`${lines.length} lines over time by level; at most ${top} in a bar`}
+      <svg viewBox={`0 0 ${buckets} ${height}`} preserveAspectRatio="none" height={height} role="img" aria-label={`${total} lines over time by level; at most ${top} in a bar`}
         onPointerDown={e => { e.currentTarget.setPointerCapture(e.pointerId); setDrag([at(e), at(e)]); }} onPointerMove={e => drag && setDrag([drag[0], at(e)])} onPointerUp={finish} onDoubleClick={time.back}>
         {bars.map((b, i) => {
           let y = height;
@@ -46,7 +55,7 @@ export function LogHistogram({ lines, start, end }: { lines: LogLine[]; start: n
         })}
         {drag && <rect x={Math.min(...drag) * buckets} y={0} width={Math.abs(drag[1] - drag[0]) * buckets} height={height} fill="var(--accent)" opacity="0.2" />}
       </svg>
-      <div className="row small muted" style={{ justifyContent: 'space-between' }}><span>{time.short(start)}</span><span>at most {top} per bar</span><span>{time.short(end)}</span></div>
+      <div className="row small muted" style={{ justifyContent: 'space-between' }}><span>{time.short(start)}</span><span>{byServer ? `${count(total)} lines in all` : `the ${count(total)} lines below`}, at most {count(top)} per bar</span><span>{time.short(end)}</span></div>
     </div>
   );
 }

@@ -6,6 +6,7 @@ export interface Group { pattern: string; count: number; last: number; traceId?:
 
 export function patternOf(text: string): string {
   return messageOf(text)
+    .replace(/"[^"]*\d[^"]*"/g, '"‹…›"')
     .replace(/\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/gi, '‹id›')
     .replace(/\b[0-9a-f]{16,}\b/gi, '‹id›')
     .replace(/\b0x[0-9a-f]+\b/gi, '‹n›')

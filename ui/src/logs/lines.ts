@@ -71,3 +71,19 @@ export function histogram(lines: LogLine[], start: number, end: number, buckets:
   }
   return out;
 }
+
+// The server's counts in the same form. A count at t covers the step that ends there.
+export function countedBuckets(counts: { level: string; values: [number, number][] }[], start: number, end: number, step: number): Bucket[] {
+  const n = Math.max(1, Math.ceil((end - start) / step));
+  const out: Bucket[] = Array.from({ length: n }, (_, i) => ({ start: start + i * step, counts: {}, total: 0 }));
+  for (const c of counts) {
+    const level = names[c.level.toLowerCase()] ?? 'unknown';
+    for (const [t, v] of c.values) {
+      const b = out[Math.min(n - 1, Math.floor((t - step / 2 - start) / step))];
+      if (!b || v <= 0) continue;
+      b.counts[level] = (b.counts[level] ?? 0) + v;
+      b.total += v;
+    }
+  }
+  return out;
+}

@@ -89,7 +89,7 @@ export default function LogsPage() {
               <div className="logs-body card">
                 {answer.error && <Problem error={answer.error} title="The query could not be run; the lines below are from before" />}
                 {!!tail.error && live && <Problem error={tail.error} title="Live mode lost the server; it keeps trying" />}
-                <LogHistogram lines={lines} {...shownRange} />
+                <LogHistogram lines={lines} query={query} live={live} {...shownRange} />
                 {lines.length > 0 ? <LogLines lines={lines} onFilter={(label, value, op) => run(withMatcher(query, { label, op, value }))} />
                   : live ? <p className="body muted" style={{ padding: 16 }}>Waiting for the first line; asked every {pollMs / 1000} seconds.</p>
                     : filtered ? <Empty title="No line matches" action={<button type="button" className="btn primary" onClick={() => run(everything)}>Show every service</button>}>Nothing between {time.instant(start)} and {time.clock(end)} fits this query. Widen the range, or drop a filter.</Empty>

@@ -13,8 +13,10 @@ import { Card, Page } from '../app/Page';
 import { serverAddress } from '../app/place';
 import { snippets } from '../app/snippets';
 import { SyntheticNote } from '../app/SyntheticNote';
+import { useScheme } from '../app/theme';
 import type { Dot, Marker } from '../charts/Chart';
 import { ChartCard } from '../charts/ChartCard';
+import { seriesColor } from '../charts/palette';
 import { grouped } from '../logs/groups';
 import { linesOf } from '../logs/lines';
 import { StatementTable } from '../parts/StatementTable';
@@ -26,6 +28,7 @@ import { useTime } from '../time/TimeContext';
 
 export default function ServicePage({ name }: { name: string }) {
   const time = useTime();
+  const { scheme } = useScheme();
   const [, navigate] = useLocation();
 
   const { start, end } = time.range;
@@ -76,13 +79,13 @@ export default function ServicePage({ name }: { name: string }) {
             <div className="banner warn" style={{ margin: 0 }}><Mark tone={row.alerts.firing ? 'bad' : 'warn'}>{row.alerts.firing ? `${row.alerts.firing} firing` : `${row.alerts.pending} pending`}</Mark><span className="grow">alerts concern this service.</span><Go className="btn" to="/alerts" with={{ service: name }}>Show them</Go></div>
           )}
           <div className="grid three">
-            <ChartCard title="Rate" sub="requests per second" unit="number" series={rate} waiting={waiting} error={red.error} expr={red.data?.expressions.rate} area markers={markers} legend={false} />
-            <ChartCard title="Errors" sub="share of requests" unit="ratio" series={errors.map(s => ({ ...s, color: undefined }))} waiting={waiting} error={red.error} expr={red.data?.expressions.errors} area markers={markers} legend={false} />
-            <ChartCard title="Duration" sub={`${duration.map(d => d.name).join(', ')}${dots.length ? ' · ◆ exemplars' : ''}`} unit="seconds" series={duration} waiting={waiting} error={red.error} expr={red.data?.expressions.duration} dots={dots} markers={markers} legend={false} />
+            <ChartCard title="Rate" sub="requests per second" unit="number" series={rate} waiting={waiting} error={red.error} expr={red.data?.expressions.rate} area markers={markers} />
+            <ChartCard title="Errors" sub="share of requests" unit="ratio" series={errors.map(s => ({ ...s, color: seriesColor(1, scheme) }))} waiting={waiting} error={red.error} expr={red.data?.expressions.errors} area markers={markers} />
+            <ChartCard title="Duration" sub={dots.length ? '◆ exemplars open their trace' : 'quantiles'} unit="seconds" series={duration} waiting={waiting} error={red.error} expr={red.data?.expressions.duration} dots={dots} markers={markers} />
           </div>
           <div className="grid two">
             <Card title="Slow statements" flush end={<Go className="small" to="/queries" with={{ service: name }}>All</Go>}>
-              {statements.error ? <div className="body"><Problem error={statements.error} title="The statements could not be read" /></div> : !statements.data ? <Waiting /> : statements.data.statements.length ? <StatementTable statements={statements.data.statements} /> : <p className="body muted">No database statement was seen from this service.</p>}
+              {statements.error ? <div className="body"><Problem error={statements.error} title="The statements could not be read" /></div> : !statements.data ? <Waiting /> : statements.data.statements.length ? <StatementTable statements={statements.data.statements} compact /> : <p className="body muted">No database statement was seen from this service.</p>}
             </Card>
             <Card title="Slowest traces" sub={traces.data ? `of the newest ${traces.data.traces.length}` : ''} flush end={<Go className="small" to="/traces" with={{ service: name }}>All</Go>}>
               {traces.error ? <div className="body"><Problem error={traces.error} title="The traces could not be read" /></div> : !traces.data ? <Waiting /> : slowest.length ? <div className="scroll-x"><TraceTable traces={slowest} compact /></div> : <p className="body muted">No trace of this service in this range.</p>}

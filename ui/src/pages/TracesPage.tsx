@@ -65,7 +65,7 @@ export default function TracesPage() {
           : <Empty title="No traces yet" snippets={[snippets.otlp(serverAddress()), snippets.span(serverAddress()), snippets.cpp(serverAddress())]}>Nothing was received in this range.</Empty>
         : traces.length > 0 && (
           <div className="stack">
-            <Card title="Duration over time" sub="one dot per trace; larger has more spans, a red square-edged ring has errors" flush><Scatter traces={traces} range={time.range} /></Card>
+            <Card title="Duration over time" sub="a dot per trace, larger with more spans; a ring has errors" flush><Scatter traces={traces} range={time.range} /></Card>
             <Card title="Traces" sub="newest first" flush><div className="scroll-x"><TraceTable traces={traces} /></div></Card>
           </div>
         )}

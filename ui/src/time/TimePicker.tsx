@@ -13,8 +13,8 @@ export function TimePicker() {
     <div className="row" style={{ gap: 4 }}>
       <Popover opened={open} onChange={setOpen} position="bottom-end" trapFocus withRoles={false}>
         <Popover.Target>
-          <button type="button" className="btn" style={{ height: 30 }} onClick={() => setOpen(o => !o)} aria-expanded={open} aria-haspopup="dialog" aria-label={`Time range: ${label}, ${time.zoneLabel}`}>
-            <Icon name="clock" /><span>{label}</span><span className="muted">{time.zoneLabel}</span><Icon name="down" />
+          <button type="button" className="btn" style={{ height: 30 }} onClick={() => setOpen(o => !o)} aria-expanded={open} aria-haspopup="dialog">
+            <Icon name="clock" /><span className="only-readers">Time range: </span><span>{label}</span> <span className="muted">{time.zoneLabel}</span><Icon name="down" />
           </button>
         </Popover.Target>
         <Popover.Dropdown p={0}>
@@ -25,7 +25,7 @@ export function TimePicker() {
       <button type="button" className="btn square quiet" onClick={time.tick} aria-label="Refresh now" title="Refresh now (r)"><Icon name="refresh" /></button>
       <Menu position="bottom-end">
         <Menu.Target>
-          <button type="button" className="btn quiet" style={{ height: 30 }} aria-label={`Live refresh: ${live ? (time.paused ? 'paused' : `every ${time.refresh}`) : 'off'}`}>
+          <button type="button" className="btn quiet" style={{ height: 30 }} title="Live refresh (space pauses)">
             <Icon name={live && !time.paused ? 'play' : 'pause'} />{live ? (time.paused ? 'paused' : `live ${time.refresh}`) : 'live off'}
           </button>
         </Menu.Target>

@@ -24,8 +24,11 @@ export function Minimap({ tree, total, window: shown, onWindow }: Props) {
       const bad = getComputedStyle(document.documentElement).getPropertyValue('--bad').trim();
       const rowHeight = Math.min(4 * ratio, Math.max(0.5, (c.height - 4) / tree.nodes.length));
       tree.nodes.forEach((n, i) => {
-        ctx.fillStyle = isError(n.span) ? bad : colorOfName(n.span.service, scheme);
+        ctx.fillStyle = colorOfName(n.span.service, scheme);
         ctx.fillRect((n.span.start / total) * c.width, 2 + i * rowHeight, Math.max(ratio, (n.span.duration / total) * c.width), Math.max(0.5, rowHeight - 0.4 * ratio));
+        if (!isError(n.span)) return;
+        ctx.fillStyle = bad;
+        ctx.fillRect(((n.span.start + n.span.duration) / total) * c.width - 4 * ratio, 2 + i * rowHeight, 4 * ratio, Math.max(1, rowHeight));
       });
     };
     draw();

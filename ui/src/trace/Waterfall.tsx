@@ -62,7 +62,7 @@ export function Waterfall({ tree, logs, inline, closed, onToggle, selected, onSe
             const statement = statementOf(s);
             return (
               <div key={s.span_id + item.index} className="item wf-row" style={at} role="treeitem" aria-level={node.depth + 1} aria-selected={selected === s.span_id} aria-expanded={node.children.length ? isOpen : undefined}
-                aria-label={`${s.service} ${s.name}, ${took(s.duration)}${bad ? ', error' : ''}`} onClick={() => onSelect(s.span_id)}>
+                onClick={() => onSelect(s.span_id)}>
                 <span className="wf-name" style={{ paddingLeft: 8 + Math.min(node.depth, 24) * 14 }}>
                   {node.children.length > 0
                     ? <button type="button" className="log-toggle" tabIndex={-1} aria-label={isOpen ? 'Collapse' : 'Expand'} aria-expanded={isOpen} onClick={e => { e.stopPropagation(); onToggle(s.span_id); }}><Icon name="chevron" /></button>
@@ -75,7 +75,7 @@ export function Waterfall({ tree, logs, inline, closed, onToggle, selected, onSe
                 <span className="wf-lane">
                   <i className="wf-bar" style={{ left: left(s.start), width: width(s.duration), background: color }} />
                   {node.critical.map(([a, b], i) => <i key={i} className="wf-critical" style={{ left: left(a), width: width(b - a) }} />)}
-                  <span className="wf-took" style={(s.start + s.duration - from) / span > 0.82 ? { right: `calc(${100 - ((s.start - from) / span) * 100}% + 4px)` } : { left: `calc(${((s.start + s.duration - from) / span) * 100}% + 4px)` }}>{took(s.duration)}</span>
+                  <Took duration={s.duration} start={(s.start - from) / span} end={(s.start + s.duration - from) / span} />
                 </span>
               </div>
             );
@@ -84,4 +84,12 @@ export function Waterfall({ tree, logs, inline, closed, onToggle, selected, onSe
       </div>
     </div>
   );
+}
+
+// Beside its bar where there is room, else on it.
+function Took({ duration, start, end }: { duration: number; start: number; end: number }) {
+  const percent = (f: number) => `${f * 100}%`;
+  if (end < 0.84) return <span className="wf-took" style={{ left: `calc(${percent(Math.max(0, end))} + 4px)` }}>{took(duration)}</span>;
+  if (start > 0.16) return <span className="wf-took" style={{ right: `calc(${percent(1 - start)} + 4px)` }}>{took(duration)}</span>;
+  return <span className="wf-took on-bar" style={{ right: `calc(${percent(Math.max(0, 1 - end))} + 5px)` }}>{took(duration)}</span>;
 }
