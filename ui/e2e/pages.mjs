@@ -1,7 +1,8 @@
 // Opens every page of a running server in light and dark, and fails on: console errors, violations of the content
 // security policy, requests to other origins, a page without its data, serious accessibility faults, dead keys,
 // a broken way from the alert to the statement.
-//   node e2e/pages.mjs --url http://127.0.0.1:9090 [--out DIR] [--allow-empty] [--only NAME]
+//   node e2e/pages.mjs --url http://127.0.0.1:9090 [--out DIR] [--allow-empty | --expect-empty] [--only NAME]
+// --expect-empty is for a server without any data: every page must then say what to paste to fill it.
 // Works against sonde itself and against mock/server.mjs.
 
 import { mkdirSync, readFileSync } from 'node:fs';
@@ -15,7 +16,8 @@ if (!given) { console.error('usage: node e2e/pages.mjs --url URL [--out DIR] [--
 const base = given.replace(/\/$/, '');
 const out = option('out');
 const only = option('only');
-const allowEmpty = process.argv.includes('--allow-empty');
+const expectEmpty = process.argv.includes('--expect-empty');
+const allowEmpty = expectEmpty || process.argv.includes('--allow-empty');
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const failures = [];
 const fail = (where, what) => { failures.push(`${where}: ${what}`); console.log(`  ✗ ${what}`); };
@@ -99,6 +101,12 @@ for (const scheme of ['light', 'dark']) {
       await page.goto(base + path);
       await ready(page);
       if (!allowEmpty && !more.mayBeEmpty && (await page.getAttribute('main', 'data-empty')) !== null) fail(label, 'the page is empty');
+      if (expectEmpty && !['explore-graph', 'explore-table', 'status'].includes(name)) {
+        if ((await page.getAttribute('main', 'data-empty')) === null) fail(label, 'the page does not say that it is empty');
+        const pasted = (await page.locator('main .snippet pre').allInnerTexts()).join('\n');
+        if (!more.mayBeEmpty && pasted === '') fail(label, 'the empty page offers nothing to paste');
+        if (['overview', 'logs', 'traces', 'targets', 'explore'].includes(name) && !pasted.includes(new URL(base).hostname)) fail(label, 'what is to be pasted does not name this server');
+      }
       if ((await page.locator('main .problem').count()) > 0) fail(label, `error on the page: ${await page.locator('main .problem').first().innerText()}`);
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
       if (wide > 0) fail(label, `the page is ${wide} px wider than the window`);
@@ -223,6 +231,26 @@ await story('an error is shown where it is', async page => {
   const text = await page.getByRole('alert').innerText();
   if (!/line 1, column/i.test(text)) throw new Error(`the error does not say where: ${text}`);
   page.faults.splice(0);  // the browser itself logs the 400
+});
+
+await story('completion', async page => {
+  if (expectEmpty) return;
+  const names = (await json('api/v1/label/__name__/values')).data;
+  const name = names.find(n => n.length > 8) ?? names[0];
+  await page.goto(`${base}/explore`);
+  await ready(page);
+  await page.locator('.cm-content').click();
+  await page.keyboard.type(name.slice(0, Math.max(3, Math.ceil(name.length / 2))), { delay: 30 });
+  const option = page.locator('.cm-tooltip-autocomplete li', { hasText: name }).first();
+  await option.waitFor({ timeout: 8000 }).catch(() => { throw new Error(`${name} is not offered`); });
+  if (out) await page.screenshot({ path: join(out, 'completion.png') });
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('Control+a');
+  await page.keyboard.type(name);
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('Control+Enter');
+  await page.waitForFunction(n => new URL(location.href).searchParams.get('g0.expr') === n, name, { timeout: 5000 }).catch(() => { throw new Error('ctrl+enter does not run the query'); });
+  await page.waitForTimeout(1000);
 });
 
 await story('live logs', async page => {

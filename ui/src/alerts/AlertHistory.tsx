@@ -40,7 +40,7 @@ export function AlertHistory({ answer }: { answer: UseQueryResult<{ transitions:
         <div className="scroll-x">
           <table className="data">
             <thead><tr><th scope="col">Time ({time.zoneLabel})</th><th scope="col">Alert</th><th scope="col">From</th><th scope="col">To</th><th scope="col" className="num">Value</th><th scope="col">Labels</th></tr></thead>
-            <tbody>{transitions.slice(0, 500).map((x, i) => <tr key={i}><td className="nowrap muted">{time.instant(x.t)}</td><td><b>{x.rule}</b> <span className="muted small">{x.group}</span></td><td className="muted">{x.from}</td><td><State word={x.to} /></td><td className="num">{figure(x.value)}</td><td><LabelSet labels={x.labels} hide={['alertname']} /></td></tr>)}</tbody>
+            <tbody>{transitions.slice(0, 500).map((x, i) => <tr key={i}><td className="nowrap muted">{time.instant(x.t)}</td><td><b>{x.rule}</b> <span className="muted small">{x.group}</span></td><td className="muted">{x.from}</td><td><State word={x.to === 'inactive' && x.from === 'firing' ? 'resolved' : x.to} /></td><td className="num">{figure(x.value)}</td><td><LabelSet labels={x.labels} hide={['alertname']} /></td></tr>)}</tbody>
           </table>
         </div>
       </Card>

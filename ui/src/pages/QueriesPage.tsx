@@ -7,7 +7,7 @@ import { serverAddress } from '../app/place';
 import { snippets } from '../app/snippets';
 import { SyntheticNote } from '../app/SyntheticNote';
 import { useUrl } from '../app/urlState';
-import { StatementTable, type StatementOrder } from '../parts/StatementTable';
+import { StatementTable, type StatementOrder } from '../tables/StatementTable';
 import { took } from '../time/duration';
 import { useTime } from '../time/TimeContext';
 

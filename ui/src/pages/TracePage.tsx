@@ -37,7 +37,9 @@ export default function TracePage({ id }: { id: string }) {
     for (const l of trace?.logs ?? []) {
       // A line without a span stands under the root.
       const owner = l.span_id && tree.byId.has(l.span_id) ? l.span_id : tree.roots[0]?.span.span_id ?? '';
-      map.set(owner, [...(map.get(owner) ?? []), l]);
+      const own = map.get(owner);
+      if (own) own.push(l);
+      else map.set(owner, [l]);
     }
     return map;
   }, [trace, tree]);

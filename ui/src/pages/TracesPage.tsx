@@ -7,7 +7,7 @@ import { serverAddress } from '../app/place';
 import { snippets } from '../app/snippets';
 import { SyntheticNote } from '../app/SyntheticNote';
 import { useUrl } from '../app/urlState';
-import { TraceTable } from '../parts/TraceTable';
+import { TraceTable } from '../tables/TraceTable';
 import { parseDuration } from '../time/duration';
 import { useTime } from '../time/TimeContext';
 import { Scatter } from '../trace/Scatter';

@@ -43,7 +43,8 @@ export function roughly(seconds: number): string {
   if (s < 60) return `${s} s`;
   if (s < 3600) return `${Math.floor(s / 60)} m ${String(s % 60).padStart(2, '0')} s`;
   if (s < 86400) return `${Math.floor(s / 3600)} h ${String(Math.floor((s % 3600) / 60)).padStart(2, '0')} m`;
-  return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
+  const hours = Math.floor((s % 86400) / 3600);
+  return `${Math.floor(s / 86400)} d${hours ? ` ${hours} h` : ''}`;
 }
 
 function digits(value: number): string {
