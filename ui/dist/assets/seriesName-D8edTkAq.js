@@ -1,0 +1,1 @@
+function e(e){let t=Object.entries(e).filter(([e])=>e!==`__name__`).map(([e,t])=>`${e}=${JSON.stringify(t)}`).join(`, `),n=e.__name__??``;return n||t?`${n}${t?`{${t}}`:``}`:`value`}export{e as t};
