@@ -251,7 +251,7 @@ Result<EvalValue> Evaluator::eval_node(const Expr& e, const Grid& grid) {
       return v;
     }
     case ExprKind::kVectorSelector:
-      return eval_selector(static_cast<const VectorSelector&>(e), grid, false);
+      return eval_selector(static_cast<const VectorSelector&>(e), grid, Take::kValue);
     case ExprKind::kCall:
       return eval_call(static_cast<const Call&>(e), grid);
     case ExprKind::kAggregate:
@@ -403,11 +403,7 @@ Result<> Evaluator::read(const Matchers& matchers, int64_t from, int64_t to, sto
   return {};
 }
 
-Result<EvalValue> Evaluator::eval_timestamps(const VectorSelector& s, const Grid& grid) {
-  return eval_selector(s, grid, true);
-}
-
-Result<EvalValue> Evaluator::eval_selector(const VectorSelector& s, const Grid& grid, bool timestamps) {
+Result<EvalValue> Evaluator::eval_selector(const VectorSelector& s, const Grid& grid, Take take) {
   SONDE_TRY(Shift sh, shift(s.modifiers));
   int64_t lb = lookback_ms_;
   int64_t from = sh.at(grid.start) - lb + 1;
@@ -445,15 +441,17 @@ Result<EvalValue> Evaluator::eval_selector(const VectorSelector& s, const Grid& 
       if (ht > ft) {
         const HistogramPtr& h = raw.histograms[hi - 1];
         if (is_stale(h->sum)) continue;
-        if (timestamps) {
-          series.set(i, static_cast<double>(t) / 1000);
-        } else {
+        if (take == Take::kValue) {
           series.set(i, h);
+        } else {
+          int64_t start = raw.histogram_starts.empty() ? 0 : raw.histogram_starts[hi - 1];
+          series.set(i, static_cast<double>(take == Take::kTime ? t : start) / 1000);
         }
       } else {
         double v = raw.floats[fi - 1];
         if (is_stale(v)) continue;
-        series.set(i, timestamps ? static_cast<double>(t) / 1000 : v);
+        int64_t start = raw.float_starts.empty() ? 0 : raw.float_starts[fi - 1];
+        series.set(i, take == Take::kValue ? v : static_cast<double>(take == Take::kTime ? t : start) / 1000);
       }
       any = true;
     }

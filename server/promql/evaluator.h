@@ -128,8 +128,9 @@ class Evaluator {
   Result<std::string> eval_string(const Expr& e);
   // The samples of a matrix expression at one time, undecorated.
   Result<std::vector<RawSeries>> eval_matrix(const Expr& e, int64_t t);
-  // timestamp() of a selector.
-  Result<EvalValue> eval_timestamps(const VectorSelector& s, const Grid& grid);
+  // timestamp() and start_timestamp() of a selector.
+  enum class Take : uint8_t { kValue, kTime, kStart };
+  Result<EvalValue> eval_selector(const VectorSelector& s, const Grid& grid, Take take);
 
   // Calls `visit` for each series of a matrix expression with a cursor that yields its windows.
   struct WindowSource {
@@ -193,7 +194,6 @@ class Evaluator {
  private:
   bool invariant(const Expr& e);
   Result<EvalValue> eval_node(const Expr& e, const Grid& grid);
-  Result<EvalValue> eval_selector(const VectorSelector& s, const Grid& grid, bool timestamps);
   Result<EvalValue> eval_call(const Call& c, const Grid& grid);
   Result<EvalValue> eval_window_call(const Call& c, const Grid& grid);
   Result<EvalValue> eval_unary(const UnaryExpr& u, const Grid& grid);

@@ -483,11 +483,22 @@ NativeHistogram trimmed(const NativeHistogram& in, double bound, bool cut_upper)
       if (none) {
         kept = 0;
       } else {
-        bool endless = std::isinf(a.lower) || std::isinf(a.upper);
-        double below = endless ? (cut_upper ? 0 : 1) : part_below(h, a, bound);
-        if (endless && cut_upper && std::isinf(a.upper)) below = 0;
-        kept = b.count * (cut_upper ? below : 1 - below);
-        (cut_upper ? upper : lower) = bound;
+        bool endless = std::isinf(b.lower) || std::isinf(b.upper);
+        if (endless && (std::isinf(a.lower) || std::isinf(a.upper))) {
+          // Not to be divided: kept, as if all lay at the bound, where its finite edge is on the side that goes.
+          bool both = std::isinf(b.lower) && std::isinf(b.upper);
+          bool stays = !both && (cut_upper ? std::isinf(a.lower) : std::isinf(a.upper));
+          if (stays) {
+            kept_sum += kept * bound;
+            kept_count += kept;
+            return kept;
+          }
+          kept = 0;
+        } else {
+          double below = part_below(h, a, bound);
+          kept = b.count * (cut_upper ? below : 1 - below);
+          (cut_upper ? upper : lower) = bound;
+        }
       }
       if (kept != 0) kept_sum += kept * middle(h, lower, upper);
     }

@@ -99,7 +99,7 @@ Result<EvalValue> info(Evaluator& ev, const Call& call, const Grid& grid) {
     selector.modifiers.at = AtKind::kTimestamp;
     selector.modifiers.at_ms = shift.pinned_at;
   }
-  SONDE_TRY(EvalValue found, ev.eval_timestamps(selector, grid));
+  SONDE_TRY(EvalValue found, ev.eval_selector(selector, grid, Evaluator::Take::kTime));
   std::map<std::string, std::vector<InfoSeries>> by_identity;
   for (Series& s : found.series) {
     LabelSet labels = s.labels;

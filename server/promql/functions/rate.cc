@@ -27,6 +27,16 @@ void note_non_counter(const WindowCall& call) {
                "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: " + quote(call.metric));
 }
 
+// A start before the previous sample that is not the start it already had: two sources overlap.
+void note_overlap(const WindowCall& call, std::span<const int64_t> starts, std::span<const int64_t> times) {
+  for (size_t i = 1; i < starts.size(); i++) {
+    if (starts[i] == 0 || starts[i] >= times[i - 1] || starts[i] == starts[i - 1]) continue;
+    call.ev.warn(call.matrix_pos, "sample has start time that overlaps with previous sample timestamp for metric " +
+                                      quote(call.metric));
+    return;
+  }
+}
+
 bool is_gauge(const NativeHistogram& h) { return h.counter_reset == CounterReset::kGauge; }
 
 void note_join(const WindowCall& call, const JoinNotes& notes, bool add) {
@@ -35,18 +45,35 @@ void note_join(const WindowCall& call, const JoinNotes& notes, bool add) {
                std::string("mismatched custom buckets were reconciled during ") + (add ? "addition" : "subtraction"));
 }
 
+// Whether a counter whose sample at `t` says that it started at `start` was reset since the sample before it. A start
+// at the very time of the sample before is a reset only when that one had a sensible start of its own (a delta);
+// otherwise it is how a cumulative counter of unknown start looks.
+bool start_tells_reset(int64_t start, int64_t previous_start, int64_t previous, int64_t t) {
+  if (start == 0 || start >= t || start == previous_start) return false;
+  return start > previous || (start == previous && previous_start != 0 && previous_start < previous);
+}
+
 // last - first, plus what was lost at resets. Empty when the histograms do not go together.
-std::optional<NativeHistogram> histogram_increase(std::span<const HistogramPtr> points, const WindowCall& call,
-                                                  bool counter) {
+std::optional<NativeHistogram> histogram_increase(const Window& w, const WindowCall& call, bool counter,
+                                                  bool from_zero) {
+  auto points = w.histograms();
+  auto is_reset = [&](size_t i) {
+    if (detect_reset(*points[i], *points[i - 1])) return true;
+    const auto& starts = w.raw->histogram_starts;
+    return !starts.empty() && start_tells_reset(starts[w.h0 + i], starts[w.h0 + i - 1], w.histogram_times()[i - 1],
+                                                w.histogram_times()[i]);
+  };
   const NativeHistogram* first = points.front().get();
   const NativeHistogram& last = *points.back();
   // A reset right after the first point makes it an empty one: its layout need not fit.
   NativeHistogram empty;
-  bool skip_first = counter && detect_reset(*points[1], *first);
-  if (skip_first) {
-    empty.schema = points[1]->schema;
-    empty.zero_threshold = points[1]->zero_threshold;
-    empty.custom_values = points[1]->custom_values;
+  bool skip_first = counter && !from_zero && points.size() > 1 && is_reset(1);
+  if (skip_first || from_zero) {
+    const NativeHistogram& like = skip_first ? *points[1] : *points[0];
+    empty.schema = like.schema;
+    empty.zero_threshold = like.zero_threshold;
+    empty.custom_values = like.custom_values;
+    empty.counter_reset = like.counter_reset;
     first = &empty;
   }
   bool gauge = false, not_gauge = false;
@@ -68,7 +95,7 @@ std::optional<NativeHistogram> histogram_increase(std::span<const HistogramPtr> 
   note_join(call, notes, false);
   if (counter) {
     for (size_t i = skip_first ? 2 : 1; i < points.size(); i++) {
-      if (!detect_reset(*points[i], *points[i - 1])) continue;
+      if (!is_reset(i)) continue;
       JoinNotes add_notes;
       if (!join(h, *points[i - 1], 1, add_notes)) return std::nullopt;
       note_join(call, add_notes, true);
@@ -78,16 +105,11 @@ std::optional<NativeHistogram> histogram_increase(std::span<const HistogramPtr> 
   return compacted(std::move(h));
 }
 
-// Whether a sample that started at `start` tells of a reset since a previous sample at `previous`.
-bool start_tells_reset(int64_t start, int64_t previous_start, int64_t previous, int64_t t) {
-  return start != 0 && start >= previous && start < t && start != previous_start;
-}
-
-double float_increase(const Window& w, bool counter) {
+double float_increase(const Window& w, bool counter, bool from_zero) {
   auto f = w.floats();
   auto times = w.float_times();
   bool starts = !w.raw->float_starts.empty();
-  double v = f.back() - f.front();
+  double v = from_zero ? f.back() : f.back() - f.front();
   if (!counter) return v;
   double previous = f.front();
   for (size_t i = 1; i < f.size(); i++) {
@@ -191,24 +213,33 @@ bool extrapolated(const Window& w, WindowCall& call, Output& out, bool counter, 
     call.warn(kMixed);
     return false;
   }
-  bool use_floats = floats > 1;
-  if (!use_floats && histograms < 2) return false;
+  bool use_floats = floats > 0;
+  auto times = use_floats ? w.float_times() : w.histogram_times();
+  if (times.empty()) return false;
+  std::span<const int64_t> starts = use_floats ? w.raw->float_starts : w.raw->histogram_starts;
+  size_t begin = use_floats ? w.f0 : w.h0;
+  int64_t zero_at = counter && !starts.empty() ? starts[begin] : 0;
+  // The counter is known to have been zero within the window: no need to guess at its left edge.
+  bool from_zero = zero_at != 0 && zero_at > w.start && zero_at < times.front();
+  if (times.size() < 2 && !from_zero) return false;
+  if (counter && !starts.empty()) note_overlap(call, starts.subspan(begin, times.size()), times);
   double change = 0;
   std::optional<NativeHistogram> h;
-  auto times = use_floats ? w.float_times() : w.histogram_times();
   if (use_floats) {
-    change = float_increase(w, counter);
+    change = float_increase(w, counter, from_zero);
   } else {
-    h = histogram_increase(w.histograms(), call, counter);
+    h = histogram_increase(w, call, counter, from_zero);
     if (!h) return false;
   }
-  double to_start = seconds(times.front() - w.start);
+  int64_t first_time = from_zero ? zero_at : times.front();
+  double to_start = from_zero ? 0 : seconds(times.front() - w.start);
   double to_end = seconds(w.end - times.back());
-  double sampled = seconds(times.back() - times.front());
-  double spacing = sampled / static_cast<double>(times.size() - 1);
+  double sampled = seconds(times.back() - first_time);
+  double spacing = times.size() < 2 ? 0 : seconds(times.back() - times.front()) / static_cast<double>(times.size() - 1);
   double threshold = spacing * 1.1;
   if (to_start >= threshold) to_start = spacing / 2;
-  if (counter) {
+  if (from_zero) to_start = 0;
+  if (counter && !from_zero) {
     double to_zero = to_start;
     if (use_floats) {
       double first = w.floats().front();

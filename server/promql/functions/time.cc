@@ -36,7 +36,7 @@ Result<EvalValue> step(Evaluator& ev, const Call&, const Grid& grid) {
 Result<EvalValue> timestamp(Evaluator& ev, const Call& call, const Grid& grid) {
   EvalValue v;
   if (const auto* s = as<VectorSelector>(unwrap(*call.args[0]))) {
-    SONDE_TRY(v, ev.eval_timestamps(*s, grid));
+    SONDE_TRY(v, ev.eval_selector(*s, grid, Evaluator::Take::kTime));
   } else {
     SONDE_TRY(v, ev.eval(*call.args[0], grid));
     for (Series& s : v.series) {
@@ -44,6 +44,16 @@ Result<EvalValue> timestamp(Evaluator& ev, const Call& call, const Grid& grid) {
         if (s.present(i)) s.set(i, static_cast<double>(grid.at(i)) / 1000);
       }
     }
+  }
+  SONDE_CHECK(ev.drop_names(v.series));
+  return v;
+}
+
+Result<EvalValue> start_timestamp(Evaluator& ev, const Call& call, const Grid& grid) {
+  EvalValue v;
+  // Expressions have lost the start.
+  if (const auto* s = as<VectorSelector>(unwrap(*call.args[0]))) {
+    SONDE_TRY(v, ev.eval_selector(*s, grid, Evaluator::Take::kStart));
   }
   SONDE_CHECK(ev.drop_names(v.series));
   return v;
@@ -138,7 +148,15 @@ std::vector<Function> time_functions() {
   stamp.doc = "Time of each sample, in seconds since 1970.";
   stamp.call = timestamp;
   stamp.time_dependent = true;
+  Function begun;
+  begun.name = "start_timestamp";
+  begun.arg_types = {ValueType::kVector};
+  begun.doc = "Start time of each sample's counter, in seconds since 1970; 0 when unknown.";
+  begun.call = start_timestamp;
+  begun.time_dependent = true;
+  begun.experimental = true;
   return {
+      std::move(begun),
       row("time", time, "The evaluation time, in seconds since 1970."),
       row("start", start, "Start of the query's range, in seconds since 1970.", true),
       row("end", end, "End of the query's range, in seconds since 1970.", true),

@@ -83,10 +83,6 @@ Result<EvalValue> absent_over_time(Evaluator& ev, const Call& call, const Grid& 
   return where_absent(*call.args[0], present);
 }
 
-Result<EvalValue> not_built(Evaluator&, const Call& call, const Grid&) {
-  return fail(ErrorCode::kUnsupported, std::string("function ") + call.function->name + "() is not supported yet");
-}
-
 Function row(const char* name, std::vector<ValueType> args, CallCode code, const char* doc) {
   Function f;
   f.name = name;
@@ -105,10 +101,8 @@ std::vector<Function> vector_functions() {
       row("vector", {kS}, vector, "A vector of one sample without labels."),
       row("absent", {kV}, absent, "1 with the labels asked for when the vector is empty."),
       row("absent_over_time", {kM}, absent_over_time, "1 with the labels asked for when the range is empty."),
-      row("start_timestamp", {kV}, not_built, "Start time of each sample's counter. Not built yet."),
   };
   rows[0].return_type = kS;
-  rows[4].experimental = true;
   return rows;
 }
 
