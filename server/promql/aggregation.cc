@@ -122,14 +122,7 @@ class Fold {
     }
     if (invalid_ || floats_ + histograms_ == 0) return false;
     if (histograms_ > 0) {
-      NativeHistogram h = std::move(sum_);
-      if (a_.op == AggregateOp::kAvg) {
-        CounterReset hint = h.counter_reset;
-        h = divided(h, static_cast<double>(histograms_));
-        h.counter_reset = hint;
-      } else {
-        h = compacted(std::move(h));
-      }
+      NativeHistogram h = a_.op == AggregateOp::kAvg ? sum_.average() : sum_.finish();
       if (notes_collision()) {
         ev_.warn(a_.expr->pos, "conflicting counter resets during histogram aggregation");
         h.counter_reset = CounterReset::kUnknown;
@@ -202,11 +195,11 @@ class Fold {
     seen_no_reset_ = (histograms_ == 1 ? false : seen_no_reset_) || h.counter_reset == CounterReset::kNoReset;
     if (invalid_) return;
     if (histograms_ == 1) {
-      sum_ = h;
+      sum_.start(h);
       return;
     }
     JoinNotes notes;
-    if (!join(sum_, h, 1, notes)) {
+    if (!(a_.op == AggregateOp::kAvg ? sum_.add_to_average(h, notes) : sum_.add(h, notes))) {
       ev_.warn(a_.expr->pos, "vector contains a mix of histograms with exponential and custom buckets schemas");
       invalid_ = true;
       return;
@@ -229,7 +222,7 @@ class Fold {
   double value_ = 0;
   double c_ = 0;
   double mean_ = 0;
-  NativeHistogram sum_;
+  HistogramSum sum_;
   std::vector<double> values_;
 };
 
@@ -372,8 +365,9 @@ Result<EvalValue> count_values(Evaluator& ev, const AggregateExpr& a, std::vecto
   SONDE_TRY(std::string label, ev.eval_string(*a.param));
   if (label.empty() || !is_valid_utf8(label)) return fail(ErrorCode::kConflict, "invalid label name " + quote(label));
   EvalValue out;
+  // The new label may replace one of the grouping: what is then equal is counted together.
+  std::map<std::string, Series> by_labels;
   for (const Group& g : group(a, input)) {
-    std::map<std::string, Series> by_value;
     for (size_t i = 0; i < steps; i++) {
       for (size_t m : g.members) {
         if (!input[m].present(i)) continue;
@@ -392,17 +386,15 @@ Result<EvalValue> count_values(Evaluator& ev, const AggregateExpr& a, std::vecto
             if (value.back() == '.') value.pop_back();
           }
         }
-        auto [it, fresh] = by_value.try_emplace(value);
-        if (fresh) {
-          it->second = Series(LabelBuilder(g.labels).set(label, value).build(), steps);
-          it->second.drop_name = g.drop_name;
-        }
+        LabelSet labels = LabelBuilder(g.labels).set(label, value).build();
+        auto [it, fresh] = by_labels.try_emplace(std::string(labels.encoded()));
+        if (fresh) it->second = Series(std::move(labels), steps);
+        it->second.drop_name |= g.drop_name;
         it->second.set(i, (it->second.present(i) ? it->second.floats[i] : 0) + 1);
       }
     }
-    for (auto& [value, s] : by_value) out.series.push_back(std::move(s));
   }
-  SONDE_CHECK(ev.merge_equal(out.series));
+  for (auto& [key, s] : by_labels) out.series.push_back(std::move(s));
   return out;
 }
 

@@ -403,6 +403,36 @@ Result<> Evaluator::read(const Matchers& matchers, int64_t from, int64_t to, sto
   return {};
 }
 
+bool Evaluator::smoothed_histogram(const VectorSelector& s, const RawSeries& raw, int64_t ref, size_t fi, size_t hi,
+                                   Series& series, size_t i) {
+  auto near = [&](const std::vector<int64_t>& times, size_t next) {
+    return (next > 0 && times[next - 1] > ref - lookback_ms_) ||
+           (next < times.size() && times[next] <= ref + lookback_ms_);
+  };
+  if (!near(raw.histogram_times, hi)) return false;
+  std::string metric(raw.labels.metric_name());
+  std::string named = metric.empty() ? "" : " for metric name " + quote(metric);
+  if (near(raw.float_times, fi)) {
+    warn(s.pos, "encountered a mix of histograms and floats" + named);
+    return true;
+  }
+  if (hi == 0 || raw.histogram_times[hi - 1] <= ref - lookback_ms_) return true;
+  const HistogramPtr& before = raw.histograms[hi - 1];
+  int64_t t1 = raw.histogram_times[hi - 1];
+  if (t1 == ref || hi == raw.histograms.size() || raw.histogram_times[hi] > ref + lookback_ms_) {
+    series.set(i, before);
+    return true;
+  }
+  double fraction = static_cast<double>(ref - t1) / static_cast<double>(raw.histogram_times[hi] - t1);
+  auto h = interpolated(*before, *raw.histograms[hi], fraction, before->counter_reset != CounterReset::kGauge);
+  if (h) {
+    series.set(i, std::make_shared<const NativeHistogram>(std::move(*h)));
+  } else {
+    warn(s.pos, "vector contains a mix of histograms with exponential and custom buckets schemas" + named);
+  }
+  return true;
+}
+
 Result<EvalValue> Evaluator::eval_selector(const VectorSelector& s, const Grid& grid, Take take) {
   SONDE_TRY(Shift sh, shift(s.modifiers));
   int64_t lb = lookback_ms_;
@@ -422,10 +452,9 @@ Result<EvalValue> Evaluator::eval_selector(const VectorSelector& s, const Grid& 
       int64_t ft = fi > 0 ? raw.float_times[fi - 1] : std::numeric_limits<int64_t>::min();
       int64_t ht = hi > 0 ? raw.histogram_times[hi - 1] : std::numeric_limits<int64_t>::min();
       if (s.smoothed) {
-        bool near = (hi > 0 && ht > ref - lb) ||
-                    (hi < raw.histogram_times.size() && raw.histogram_times[hi] <= ref + lb);
-        if (near) {
-          return fail(ErrorCode::kUnsupported, "smoothed and anchored modifiers do not work with native histograms");
+        if (smoothed_histogram(s, raw, ref, fi, hi, series, i)) {
+          any |= series.present(i);
+          continue;
         }
         if (fi == 0 || ft <= ref - lb) continue;
         double v = raw.floats[fi - 1];
@@ -534,7 +563,14 @@ Result<> Evaluator::for_each_window_source(const Expr& matrix, const Grid& grid,
         raw.floats.push_back(series.floats[i]);
       } else if (series.is_histogram(i)) {
         raw.histogram_times.push_back(t);
-        raw.histograms.push_back(series.histograms[i]);
+        // What was known of resets held between neighbouring samples, not between steps.
+        HistogramPtr h = series.histograms[i];
+        if (h->counter_reset == CounterReset::kReset || h->counter_reset == CounterReset::kNoReset) {
+          NativeHistogram copy = *h;
+          copy.counter_reset = CounterReset::kUnknown;
+          h = std::make_shared<const NativeHistogram>(std::move(copy));
+        }
+        raw.histograms.push_back(std::move(h));
       }
     }
     WindowSource source{raw, grid, range_ms, false, false, sh.pinned, sh.pinned_at, sh.offset_ms};
@@ -565,8 +601,27 @@ Result<std::vector<RawSeries>> Evaluator::eval_matrix(const Expr& e, int64_t t) 
 
 // ---- calls ----
 
+namespace {
+
+// anchored and smoothed mean something to few functions.
+Result<> check_extended(const VectorSelector& s, std::string_view function) {
+  if (!s.anchored && !s.smoothed) return {};
+  static constexpr std::string_view kAllowed[] = {"delta", "increase", "rate", "changes", "resets"};
+  size_t n = s.anchored ? 5 : 3;
+  if (std::find(kAllowed, kAllowed + n, function) != kAllowed + n) return {};
+  return fail(ErrorCode::kConflict, std::string(s.anchored ? "anchored" : "smoothed") +
+                                        " modifier can only be used with: " +
+                                        (s.anchored ? "changes, delta, increase, rate, resets" : "delta, increase, rate") +
+                                        " - not with " + std::string(function));
+}
+
+}  // namespace
+
 Result<EvalValue> Evaluator::eval_call(const Call& c, const Grid& grid) {
   const Function& f = *c.function;
+  for (const auto& arg : c.args) {
+    if (const auto* m = as<MatrixSelector>(unwrap(*arg))) SONDE_CHECK(check_extended(*m->selector, f.name));
+  }
   if (f.call) return f.call(*this, c, grid);
   if (f.window) return eval_window_call(c, grid);
   SONDE_TRY(EvalValue v, eval(*c.args[0], grid));

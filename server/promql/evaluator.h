@@ -193,6 +193,9 @@ class Evaluator {
 
  private:
   bool invariant(const Expr& e);
+  // Puts the interpolated histogram into step i; false when floats are to be looked at instead.
+  bool smoothed_histogram(const VectorSelector& s, const RawSeries& raw, int64_t ref, size_t fi, size_t hi,
+                          Series& series, size_t i);
   Result<EvalValue> eval_node(const Expr& e, const Grid& grid);
   Result<EvalValue> eval_call(const Call& c, const Grid& grid);
   Result<EvalValue> eval_window_call(const Call& c, const Grid& grid);

@@ -235,6 +235,127 @@ bool join(NativeHistogram& a, const NativeHistogram& b_in, double sign, JoinNote
   return true;
 }
 
+std::optional<NativeHistogram> interpolated(const NativeHistogram& a, const NativeHistogram& b, double fraction,
+                                            bool counter) {
+  if (has_custom_buckets(a) != has_custom_buckets(b)) return std::nullopt;
+  if (counter && detect_reset(b, a)) return scaled(b, fraction);
+  NativeHistogram difference = b;
+  JoinNotes notes;
+  if (!join(difference, a, -1, notes)) return std::nullopt;
+  NativeHistogram out = a;
+  if (!join(out, scaled(difference, fraction), 1, notes)) return std::nullopt;
+  out.counter_reset = a.counter_reset;
+  return compacted(std::move(out));
+}
+
+void HistogramSum::start(const NativeHistogram& first) {
+  sum_ = first;
+  c_ = {};
+  count_ = 1;
+  running_ = false;
+}
+
+bool HistogramSum::add(const NativeHistogram& in, JoinNotes& notes) {
+  if (has_custom_buckets(sum_) != has_custom_buckets(in)) return false;
+  NativeHistogram h = in;
+  c_.schema = sum_.schema;
+  c_.zero_threshold = sum_.zero_threshold;
+  c_.custom_values = sum_.custom_values;
+  if (has_custom_buckets(sum_)) {
+    if (sum_.custom_values != h.custom_values) {
+      std::vector<double> bounds;
+      std::set_intersection(sum_.custom_values.begin(), sum_.custom_values.end(), h.custom_values.begin(),
+                            h.custom_values.end(), std::back_inserter(bounds));
+      sum_ = on_bounds(sum_, bounds);
+      c_ = on_bounds(c_, bounds);
+      h = on_bounds(h, bounds);
+      notes.bounds_reconciled = true;
+    }
+  } else {
+    same_zero(sum_, h);
+    widen_zero(c_, sum_.zero_threshold);
+    int32_t schema = std::min(sum_.schema, h.schema);
+    sum_ = reduced(sum_, schema);
+    c_ = reduced(c_, schema);
+    h = reduced(h, schema);
+  }
+  sum_.counter_reset = joined_hint(sum_.counter_reset, h.counter_reset, notes);
+  kahan_add(h.zero_count, sum_.zero_count, c_.zero_count);
+  kahan_add(h.count, sum_.count, c_.count);
+  kahan_add(h.sum, sum_.sum, c_.sum);
+  auto side = [](std::vector<HistogramSpan>& spans, std::vector<double>& counts, std::vector<HistogramSpan>& c_spans,
+                 std::vector<double>& c_counts, const std::vector<HistogramSpan>& h_spans,
+                 const std::vector<double>& h_counts) {
+    std::map<int64_t, std::pair<double, double>> cells;
+    for (const auto& [index, v] : decode(spans, counts)) cells[index].first = v;
+    for (const auto& [index, v] : decode(c_spans, c_counts)) cells[index].second = v;
+    for (const auto& [index, v] : decode(h_spans, h_counts)) kahan_add(v, cells[index].first, cells[index].second);
+    Indexed sums, compensations;
+    for (const auto& [index, cell] : cells) {
+      sums.emplace_back(index, cell.first);
+      compensations.emplace_back(index, cell.second);
+    }
+    encode(sums, spans, counts);
+    encode(compensations, c_spans, c_counts);
+  };
+  side(sum_.positive_spans, sum_.positive_buckets, c_.positive_spans, c_.positive_buckets, h.positive_spans,
+       h.positive_buckets);
+  side(sum_.negative_spans, sum_.negative_buckets, c_.negative_spans, c_.negative_buckets, h.negative_spans,
+       h.negative_buckets);
+  count_++;
+  return true;
+}
+
+bool HistogramSum::overflowed() const {
+  auto endless = [](double v) { return std::isinf(v); };
+  return endless(sum_.count) || endless(sum_.sum) || endless(sum_.zero_count) ||
+         std::any_of(sum_.positive_buckets.begin(), sum_.positive_buckets.end(), endless) ||
+         std::any_of(sum_.negative_buckets.begin(), sum_.negative_buckets.end(), endless);
+}
+
+bool HistogramSum::add_to_average(const NativeHistogram& h, JoinNotes& notes) {
+  if (!running_) {
+    HistogramSum before = *this;
+    if (!add(h, notes)) return false;
+    if (!overflowed()) return true;
+    *this = std::move(before);
+    CounterReset hint = sum_.counter_reset;
+    sum_ = divided(sum_, count_);
+    sum_.counter_reset = hint;
+    c_ = divided(c_, count_);
+    running_ = true;
+  }
+  double n = count_ + 1;
+  CounterReset hint = sum_.counter_reset;
+  sum_ = scaled(sum_, (n - 1) / n);
+  sum_.counter_reset = hint;
+  c_ = scaled(c_, (n - 1) / n);
+  NativeHistogram part = divided(h, n);
+  part.counter_reset = h.counter_reset;
+  return add(part, notes);
+}
+
+NativeHistogram HistogramSum::finish() const {
+  NativeHistogram out = sum_, c = c_;
+  CounterReset hint = out.counter_reset;
+  c.schema = out.schema;
+  c.zero_threshold = out.zero_threshold;
+  c.custom_values = out.custom_values;
+  JoinNotes notes;
+  join(out, c, 1, notes);
+  out.counter_reset = hint;
+  return compacted(std::move(out));
+}
+
+NativeHistogram HistogramSum::average() const {
+  if (running_) return finish();
+  NativeHistogram h = finish();
+  CounterReset hint = h.counter_reset;
+  h = divided(h, count_);
+  h.counter_reset = hint;
+  return h;
+}
+
 bool detect_reset(const NativeHistogram& cur, const NativeHistogram& prev) {
   if (cur.counter_reset == CounterReset::kReset) return true;
   if (cur.counter_reset == CounterReset::kNoReset) return false;
@@ -402,11 +523,11 @@ double histogram_fraction(double lower, double upper, const NativeHistogram& h, 
     }
     if (lower_set && upper_set) break;
     if (!lower_set && b.upper > lower) {
-      lower_rank = rank + (endless ? b.count : b.count * part_below(h, b, lower));
+      lower_rank = rank + (endless ? (std::isinf(b.upper) ? 0 : b.count) : b.count * part_below(h, b, lower));
       lower_set = true;
     }
     if (!upper_set && b.upper > upper) {
-      upper_rank = rank + (endless ? 0 : b.count * part_below(h, b, upper));
+      upper_rank = rank + (endless ? (std::isinf(b.upper) ? 0 : b.count) : b.count * part_below(h, b, upper));
       upper_set = true;
     }
     if (lower_set && upper_set) break;
@@ -451,11 +572,11 @@ std::string to_string(const NativeHistogram& h) {
 namespace {
 
 // What of a bucket is kept, and where its middle is.
-double middle(const NativeHistogram& h, double lower, double upper) {
+double middle(bool is_linear, double lower, double upper) {
   if (std::isinf(lower) && std::isinf(upper)) return 0;
   if (std::isinf(lower)) return upper;
   if (std::isinf(upper)) return lower;
-  if (has_custom_buckets(h) || (lower <= 0 && upper >= 0)) return (lower + upper) / 2;
+  if (is_linear) return (lower + upper) / 2;
   double v = std::sqrt(lower * upper);
   return upper < 0 || lower < 0 ? -v : v;
 }
@@ -477,7 +598,7 @@ NativeHistogram trimmed(const NativeHistogram& in, double bound, bool cut_upper)
     double kept = b.count;
     double lower = a.lower, upper = a.upper;
     if (all) {
-      kept_sum += kept * middle(h, lower, upper);
+      kept_sum += kept * middle(linear(h, a), lower, upper);
     } else {
       cut_anything = true;
       if (none) {
@@ -500,7 +621,7 @@ NativeHistogram trimmed(const NativeHistogram& in, double bound, bool cut_upper)
           (cut_upper ? upper : lower) = bound;
         }
       }
-      if (kept != 0) kept_sum += kept * middle(h, lower, upper);
+      if (kept != 0) kept_sum += kept * middle(linear(h, a), lower, upper);
     }
     kept_count += kept;
     return kept;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,6 +25,30 @@ NativeHistogram scaled(const NativeHistogram& h, double factor);
 NativeHistogram divided(const NativeHistogram& h, double divisor);
 // a += sign·b. False, with `a` untouched, when one is exponential and the other has custom buckets.
 bool join(NativeHistogram& a, const NativeHistogram& b, double sign, JoinNotes& notes);
+// Between `a` (fraction 0) and `b` (1). A counter that was reset on the way starts from zero. Empty when the two do not
+// go together.
+std::optional<NativeHistogram> interpolated(const NativeHistogram& a, const NativeHistogram& b, double fraction,
+                                            bool counter);
+
+// A sum that loses no small terms (Neumaier), and can turn into a running mean when it overflows.
+class HistogramSum {
+ public:
+  // Forgets what it has and begins with `first`.
+  void start(const NativeHistogram& first);
+  // False when `h` does not go with the others.
+  bool add(const NativeHistogram& h, JoinNotes& notes);
+  // As add, but keeps the average: finish() is then what average() is.
+  bool add_to_average(const NativeHistogram& h, JoinNotes& notes);
+  NativeHistogram finish() const;
+  NativeHistogram average() const;
+
+ private:
+  bool overflowed() const;
+  NativeHistogram sum_, c_;
+  double count_ = 0;
+  bool running_ = false;  // sum_ is the mean
+};
+
 // To a coarser schema (exponential only; no effect when `schema` is not below the present one).
 NativeHistogram reduced(const NativeHistogram& h, int32_t schema);
 NativeHistogram compacted(NativeHistogram h);

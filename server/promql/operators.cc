@@ -165,7 +165,8 @@ LabelSet signature(const VectorMatching& m, const LabelSet& labels) {
   return b.del(kMetricName).build();
 }
 
-bool drops_name(const BinaryExpr& b) { return !is_comparison(b.op) || b.return_bool; }
+bool is_trim(BinaryOp op) { return op == BinaryOp::kTrimUpper || op == BinaryOp::kTrimLower; }
+bool drops_name(const BinaryExpr& b) { return (!is_comparison(b.op) && !is_trim(b.op)) || b.return_bool; }
 
 Result<EvalValue> vector_scalar(Evaluator& ev, const BinaryExpr& b, EvalValue vec, const std::vector<double>& scalar,
                                 bool scalar_left) {
@@ -289,7 +290,8 @@ class Matching {
         return fail(ErrorCode::kConflict,
                     "found duplicate series for the match group " + print_labels(g.labels) + " on the " +
                         (swapped_ ? "left" : "right") + " hand-side of the operation: [" +
-                        print_labels(one_[k].labels) + ", " + print_labels(one_[one].labels) +
+                        print_labels(std::min(one_[one].labels, one_[k].labels)) + ", " +
+                        print_labels(std::max(one_[one].labels, one_[k].labels)) +
                         "];many-to-many matching not allowed: matching labels must be unique on one side");
       }
       one = k;
@@ -311,6 +313,14 @@ class Matching {
     Cell one = o == kFilled ? Cell{*fill_one_, nullptr} : cell_of(one_[o], i);
     Outcome out = swapped_ ? apply(ev_, b_, one, many) : apply(ev_, b_, many, one);
     if (!out.has_value) return {};
+    // A comparison that is about to drop the sample still counts as a match.
+    if (b_.matching.card == MatchCardinality::kOneToOne) {
+      if (matched) {
+        return fail(ErrorCode::kConflict,
+                    "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)");
+      }
+      matched = true;
+    }
     if (is_comparison(b_.op)) {
       if (b_.return_bool) {
         out.v = out.keep ? 1 : 0;
@@ -318,13 +328,6 @@ class Matching {
       } else if (!out.keep) {
         return {};
       }
-    }
-    if (b_.matching.card == MatchCardinality::kOneToOne) {
-      if (matched) {
-        return fail(ErrorCode::kConflict,
-                    "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)");
-      }
-      matched = true;
     }
     Series& into = output(g, m, o);
     if (into.present(i)) {

@@ -946,24 +946,11 @@ class Parser {
         if (!s.name.empty()) return error(s.pos, "expected label selectors only, got vector selector instead");
       }
       if (!expect_type(*c->args[i], need, "call to function " + quote(name))) return nullptr;
-      if (const auto* m = as<MatrixSelector>(c->args[i].get()); m && !check_extended(*m->selector, name)) return nullptr;
     }
     int32_t depth = 0;
     for (const auto& a : c->args) depth = std::max(depth, a->depth);
     c->depth = depth + 1;
     return done(std::move(c), pos.end, {});
-  }
-
-  bool check_extended(const VectorSelector& s, const std::string& function) {
-    if (!s.anchored && !s.smoothed) return true;
-    static constexpr std::array<std::string_view, 5> kAllowed = {"delta", "increase", "rate", "changes", "resets"};
-    size_t n = s.anchored ? 5 : 3;
-    if (std::find(kAllowed.begin(), kAllowed.begin() + n, function) != kAllowed.begin() + n) return true;
-    std::string message = std::string(s.anchored ? "anchored" : "smoothed") + " modifier can only be used with: " +
-                    (s.anchored ? "changes, delta, increase, rate, resets" : "delta, increase, rate") +
-                    " - not with " + function;
-    error(s.pos, std::move(message));
-    return false;
   }
 
   bool expect_type(const Expr& e, ValueType want, const std::string& context) {

@@ -191,6 +191,7 @@ class Runner {
     if (with_nhcb) {
       for (Loaded& l : to_custom_buckets(loaded)) loaded.push_back(std::move(l));
     }
+    for (Loaded& l : loaded) note_resets(l);
     storage::Batch batch;
     for (const Loaded& l : loaded) {
       uint32_t series = batch.add_series(l.labels);
@@ -209,6 +210,24 @@ class Runner {
     auto outcome = storage::commit_and_wait(*store_, std::move(batch));
     if (!outcome) return wrong("load failed: " + outcome.error().message);
     return {};
+  }
+
+  // A store knows, of histograms that follow one another, that no reset lies between.
+  static void note_resets(Loaded& l) {
+    HistogramPtr previous;
+    for (SequenceValue& v : l.values) {
+      if (v.omitted) continue;
+      HistogramPtr now = v.h;
+      bool counters = now && previous && now->counter_reset == CounterReset::kUnknown &&
+                      previous->counter_reset != CounterReset::kGauge && now->schema == previous->schema &&
+                      now->zero_threshold == previous->zero_threshold && now->custom_values == previous->custom_values;
+      if (counters && !detect_reset(*now, *previous)) {
+        NativeHistogram h = *now;
+        h.counter_reset = CounterReset::kNoReset;
+        v.h = std::make_shared<const NativeHistogram>(std::move(h));
+      }
+      previous = now;
+    }
   }
 
   // Classic histograms as native ones with custom buckets, under the base name.

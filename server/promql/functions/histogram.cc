@@ -85,7 +85,7 @@ double classic_quantile(double q, ClassicBuckets& buckets, Repair& repair) {
 }
 
 double classic_fraction(double lower, double upper, ClassicBuckets& buckets, Repair& repair) {
-  if (!prepare(buckets, repair) || buckets.size() < 2) return kNan;
+  if (!prepare(buckets, repair)) return kNan;
   double total = buckets.back().count;
   if (total == 0 || std::isnan(total) || std::isnan(lower) || std::isnan(upper)) return kNan;
   if (lower >= upper) return 0;
@@ -100,14 +100,14 @@ double classic_fraction(double lower, double upper, ClassicBuckets& buckets, Rep
       lower_rank = rank;
       lower_set = true;
     } else if (!lower_set && to > lower) {
-      lower_rank = endless ? buckets[i].count : at(lower);
+      lower_rank = endless ? (std::isinf(to) ? rank : buckets[i].count) : at(lower);
       lower_set = true;
     }
     if (!upper_set && from >= upper) {
       upper_rank = rank;
       upper_set = true;
     } else if (!upper_set && to > upper) {
-      upper_rank = endless ? rank : at(upper);
+      upper_rank = endless ? (std::isinf(to) ? rank : buckets[i].count) : at(upper);
       upper_set = true;
     }
     rank = buckets[i].count;
@@ -250,6 +250,8 @@ Result<EvalValue> histogram_quantiles_call(Evaluator& ev, const Call& call, cons
     SONDE_TRY(auto q, ev.eval_scalar(*call.args[k], grid));
     SONDE_TRY(EvalValue part, quantiles(ev, call.args[0]->pos, call.args[k]->pos, q, v.series, grid));
     std::string value = format_g(q[0]);
+    // As le and quantile labels are normalised: whole numbers have a fraction.
+    if (std::isfinite(q[0]) && value.find_first_of(".e") == std::string::npos) value += ".0";
     for (Series& s : part.series) {
       s.labels = LabelBuilder(s.labels).set(label, value).build();
       out.series.push_back(std::move(s));

@@ -149,8 +149,15 @@ Result<EvalValue> sort_by_label(Evaluator& ev, const Call& call, const Grid& gri
 template <int kSign>
 Result<EvalValue> sort_by_value(Evaluator& ev, const Call& call, const Grid& grid) {
   SONDE_TRY(EvalValue v, ev.eval(*call.args[0], grid));
+  // Histograms have no order.
+  for (Series& s : v.series) {
+    for (size_t i = 0; i < grid.count; i++) {
+      if (s.is_histogram(i)) s.clear(i);
+    }
+  }
+  std::erase_if(v.series, [](const Series& s) { return s.empty(); });
   if (grid.count > 1) return v;
-  auto key = [](const Series& s) { return s.is_histogram(0) ? s.histograms[0]->sum : s.floats[0]; };
+  auto key = [](const Series& s) { return s.floats[0]; };
   std::stable_sort(v.series.begin(), v.series.end(), [&](const Series& a, const Series& b) {
     double x = key(a), y = key(b);
     if (x != x) return false;

@@ -21,26 +21,28 @@ bool floats_only(const Window& w, const WindowCall& call) {
 }
 
 bool sum_histograms(const Window& w, const WindowCall& call, Output& out, bool average) {
-  NativeHistogram sum = *w.histograms()[0];
-  bool reset = sum.counter_reset == CounterReset::kReset, no_reset = sum.counter_reset == CounterReset::kNoReset;
+  HistogramSum total;
+  total.start(*w.histograms()[0]);
+  CounterReset first = w.histograms()[0]->counter_reset;
+  bool reset = first == CounterReset::kReset, no_reset = first == CounterReset::kNoReset;
   bool reconciled = false;
   for (size_t i = 1; i < w.histogram_count(); i++) {
     const NativeHistogram& h = *w.histograms()[i];
     reset |= h.counter_reset == CounterReset::kReset;
     no_reset |= h.counter_reset == CounterReset::kNoReset;
     JoinNotes notes;
-    if (!join(sum, h, 1, notes)) {
+    if (!(average ? total.add_to_average(h, notes) : total.add(h, notes))) {
       call.warn(kMixedSchemas);
       return false;
     }
     reconciled |= notes.bounds_reconciled;
   }
+  NativeHistogram sum = average ? total.average() : total.finish();
   if (reset && no_reset) {
     call.ev.warn(call.matrix_pos, "conflicting counter resets during histogram aggregation");
     sum.counter_reset = CounterReset::kUnknown;
   }
   if (reconciled) call.ev.info(call.matrix_pos, "mismatched custom buckets were reconciled during aggregation");
-  sum = average ? divided(sum, static_cast<double>(w.histogram_count())) : compacted(std::move(sum));
   out.histogram = std::make_shared<const NativeHistogram>(std::move(sum));
   return true;
 }
@@ -189,6 +191,10 @@ bool quantile_over_time(const Window& w, WindowCall& call, Output& out) {
 bool mad_over_time(const Window& w, WindowCall& call, Output& out) {
   if (!floats_only(w, call)) return false;
   std::vector<double> values(w.floats().begin(), w.floats().end());
+  if (std::any_of(values.begin(), values.end(), [](double v) { return std::isnan(v); })) {
+    out.value = std::numeric_limits<double>::quiet_NaN();
+    return true;
+  }
   double median = quantile_of(0.5, values);
   for (double& v : values) v = std::fabs(v - median);
   out.value = quantile_of(0.5, values);

@@ -144,10 +144,8 @@ struct Extended {
   bool usable = false;
 };
 
-Extended extend(const Window& w, const WindowCall& call) {
-  const auto& times = w.raw->float_times;
+Extended extend(const Window& w, const WindowCall& call, const std::vector<int64_t>& times, size_t begin, size_t end) {
   Extended e;
-  size_t begin = w.f0, end = w.f1;
   if (begin > 0 && times[begin - 1] > w.start - call.ev.lookback_ms()) begin--;
   if (call.smoothed && end < times.size() && times[end] <= w.end + call.ev.lookback_ms() &&
       (end == 0 || times[end - 1] < w.end)) {
@@ -156,19 +154,66 @@ Extended extend(const Window& w, const WindowCall& call) {
   if (begin >= end) return e;
   e.first = begin;
   e.last = end - 1;
-  e.usable = times[e.last] > w.start;
+  e.usable = times[e.last] > w.start && times[e.first] <= w.end;
   return e;
+}
+
+bool extended_histogram_change(const Window& w, WindowCall& call, const Extended& e, Output& out, bool counter,
+                               bool per_second) {
+  const auto& h = w.raw->histograms;
+  const auto& times = w.raw->histogram_times;
+  for (size_t i = e.first; i <= e.last; i++) {
+    if (has_custom_buckets(*h[i]) != has_custom_buckets(*h[e.first])) {
+      call.warn(kMixedSchemas);
+      return false;
+    }
+  }
+  bool any_gauge = std::any_of(h.begin() + static_cast<ptrdiff_t>(e.first), h.begin() + static_cast<ptrdiff_t>(e.last) + 1,
+                               [](const HistogramPtr& p) { return is_gauge(*p); });
+  if (counter && any_gauge) call.warn_named(kNotCounter);
+  if (!counter && (!is_gauge(*h[e.first]) || !is_gauge(*h[e.last]))) call.warn_named(kNotGauge);
+  auto between = [&](size_t i, int64_t t) {
+    double fraction = static_cast<double>(t - times[i]) / static_cast<double>(times[i + 1] - times[i]);
+    return *interpolated(*h[i], *h[i + 1], fraction, counter);
+  };
+  bool left_between = call.smoothed && times[e.first] < w.start && e.first < e.last;
+  bool right_between = call.smoothed && times[e.last] > w.end && e.first < e.last;
+  NativeHistogram left = left_between ? between(e.first, w.start) : *h[e.first];
+  NativeHistogram right = right_between ? between(e.last - 1, w.end) : *h[e.last];
+  NativeHistogram v = right;
+  JoinNotes notes;
+  join(v, left, -1, notes);
+  note_join(call, notes, false);
+  if (counter && !(left_between && right_between && e.last == e.first + 1)) {
+    // A reset that the left edge was interpolated over is in `left` already.
+    size_t i = e.first + 1;
+    NativeHistogram previous = left;
+    if (left_between && detect_reset(*h[i], *h[e.first])) previous = *h[i++];
+    for (; i <= e.last; i++) {
+      if (detect_reset(*h[i], previous)) {
+        JoinNotes add_notes;
+        join(v, previous, 1, add_notes);
+        note_join(call, add_notes, true);
+      }
+      previous = *h[i];
+    }
+  }
+  if (per_second) v = divided(v, seconds(call.range_ms));
+  v.counter_reset = CounterReset::kGauge;
+  out.histogram = std::make_shared<const NativeHistogram>(compacted(std::move(v)));
+  return true;
 }
 
 bool extended_change(const Window& w, WindowCall& call, Output& out, bool counter, bool per_second) {
   const auto& f = w.raw->floats;
   const auto& times = w.raw->float_times;
-  bool has_histograms = w.histogram_count() > 0;
-  if (has_histograms) {
-    call.error = "smoothed and anchored modifiers do not work with native histograms";
+  Extended eh = extend(w, call, w.raw->histogram_times, w.h0, w.h1);
+  Extended e = extend(w, call, times, w.f0, w.f1);
+  if (eh.usable && e.usable) {
+    call.warn(kMixed);
     return false;
   }
-  Extended e = extend(w, call);
+  if (eh.usable) return extended_histogram_change(w, call, eh, out, counter, per_second);
   if (!e.usable) return false;
   double left = f[e.first];
   if (call.smoothed && times[e.first] < w.start && e.first < e.last) {
