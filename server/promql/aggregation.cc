@@ -200,7 +200,8 @@ class Fold {
     }
     JoinNotes notes;
     if (!(a_.op == AggregateOp::kAvg ? sum_.add_to_average(h, notes) : sum_.add(h, notes))) {
-      ev_.warn(a_.expr->pos, "vector contains a mix of histograms with exponential and custom buckets schemas");
+      ev_.warn(a_.expr->pos,
+               "vector contains a mix of histograms with exponential and custom buckets schemas");
       invalid_ = true;
       return;
     }
@@ -278,8 +279,8 @@ Result<int64_t> count_parameter(double v) {
 }
 
 // topk, bottomk: what comes first in each group. Ties go to the earlier series; NaN comes last.
-void choose_extremes(Evaluator& ev, const AggregateExpr& a, const std::vector<Series>& input, const Group& g, size_t i,
-                     int64_t k, std::vector<size_t>& chosen) {
+void choose_extremes(Evaluator& ev, const AggregateExpr& a, const std::vector<Series>& input, const Group& g,
+                     size_t i, int64_t k, std::vector<size_t>& chosen) {
   bool top = a.op == AggregateOp::kTopk;
   chosen.clear();
   for (size_t m : g.members) {
@@ -320,8 +321,8 @@ Result<EvalValue> choose(Evaluator& ev, const AggregateExpr& a, std::vector<Seri
       if (std::isnan(ratio)) return fail(ErrorCode::kConflict, "Ratio value is NaN");
       if (ratio < -1 || ratio > 1) {
         double capped = ratio > 0 ? 1 : -1;
-        ev.warn(a.param->pos, "ratio value should be between -1 and 1, got " + format_g(ratio) + ", capping to " +
-                                  format_g(capped));
+        ev.warn(a.param->pos, "ratio value should be between -1 and 1, got " + format_g(ratio) +
+                                  ", capping to " + format_g(capped));
         ratio = capped;
       }
     } else {
@@ -361,9 +362,11 @@ Result<EvalValue> choose(Evaluator& ev, const AggregateExpr& a, std::vector<Seri
   return out;
 }
 
-Result<EvalValue> count_values(Evaluator& ev, const AggregateExpr& a, std::vector<Series> input, size_t steps) {
+Result<EvalValue> count_values(Evaluator& ev, const AggregateExpr& a, std::vector<Series> input,
+                               size_t steps) {
   SONDE_TRY(std::string label, ev.eval_string(*a.param));
-  if (label.empty() || !is_valid_utf8(label)) return fail(ErrorCode::kConflict, "invalid label name " + quote(label));
+  if (label.empty() || !is_valid_utf8(label))
+    return fail(ErrorCode::kConflict, "invalid label name " + quote(label));
   EvalValue out;
   // The new label may replace one of the grouping: what is then equal is counted together.
   std::map<std::string, Series> by_labels;

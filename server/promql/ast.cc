@@ -7,11 +7,12 @@
 namespace sonde::promql {
 namespace {
 
-constexpr std::array<const char*, 18> kBinaryNames = {"+",  "-", "*", "/",  "%",  "^",  "atan2", "==",  "!=",
-                                                      "<",  ">", "<=", ">=", "</", ">/", "and",   "or", "unless"};
+constexpr std::array<const char*, 18> kBinaryNames = {"+",     "-",  "*",  "/",   "%",  "^",
+                                                      "atan2", "==", "!=", "<",   ">",  "<=",
+                                                      ">=",    "</", ">/", "and", "or", "unless"};
 constexpr std::array<const char*, 14> kAggregateNames = {
-    "sum",  "avg",     "count",        "min",      "max",    "group",      "stddev", "stdvar",
-    "topk", "bottomk", "count_values", "quantile", "limitk", "limit_ratio"};
+    "sum",    "avg",  "count",   "min",          "max",      "group",  "stddev",
+    "stdvar", "topk", "bottomk", "count_values", "quantile", "limitk", "limit_ratio"};
 
 void walk_from(const Expr& e, const Visitor& visit, std::vector<const Expr*>& path) {
   if (!visit(e, path)) return;

@@ -1,7 +1,7 @@
 // The syntax tree of PromQL, as parsed: what rules, the API and the engine walk over.
 //
-// Trees own their children and are immutable after parsing. Depth and node count are bounded by the parser, so
-// recursion over a tree is safe. Positions are byte offsets into the query text. Threads: safe to share.
+// Trees own their children and are immutable after parsing. Depth and node count are bounded by the parser,
+// so recursion over a tree is safe. Positions are byte offsets into the query text. Threads: safe to share.
 #pragma once
 
 #include <cstdint>
@@ -23,25 +23,60 @@ const char* to_string(ValueType type);  // "none", "scalar", "vector", "matrix",
 const char* describe(ValueType type);   // "instant vector", "range vector", …: as in error texts
 
 enum class BinaryOp : uint8_t {
-  kAdd, kSub, kMul, kDiv, kMod, kPow, kAtan2,
-  kEqual, kNotEqual, kLess, kGreater, kLessEqual, kGreaterEqual,
-  kTrimUpper, kTrimLower,
-  kAnd, kOr, kUnless,
+  kAdd,
+  kSub,
+  kMul,
+  kDiv,
+  kMod,
+  kPow,
+  kAtan2,
+  kEqual,
+  kNotEqual,
+  kLess,
+  kGreater,
+  kLessEqual,
+  kGreaterEqual,
+  kTrimUpper,
+  kTrimLower,
+  kAnd,
+  kOr,
+  kUnless,
 };
 const char* to_string(BinaryOp op);
 bool is_comparison(BinaryOp op);
 bool is_set_operator(BinaryOp op);
 
 enum class AggregateOp : uint8_t {
-  kSum, kAvg, kCount, kMin, kMax, kGroup, kStddev, kStdvar,
-  kTopk, kBottomk, kCountValues, kQuantile, kLimitk, kLimitRatio,
+  kSum,
+  kAvg,
+  kCount,
+  kMin,
+  kMax,
+  kGroup,
+  kStddev,
+  kStdvar,
+  kTopk,
+  kBottomk,
+  kCountValues,
+  kQuantile,
+  kLimitk,
+  kLimitRatio,
 };
 const char* to_string(AggregateOp op);
 std::optional<AggregateOp> aggregate_op_from(std::string_view lower_case_name);
 bool takes_parameter(AggregateOp op);
 
 enum class ExprKind : uint8_t {
-  kNumber, kString, kVectorSelector, kMatrixSelector, kSubquery, kCall, kAggregate, kBinary, kUnary, kParen,
+  kNumber,
+  kString,
+  kVectorSelector,
+  kMatrixSelector,
+  kSubquery,
+  kCall,
+  kAggregate,
+  kBinary,
+  kUnary,
+  kParen,
   kDuration,  // inside ranges, steps and offsets only
 };
 
@@ -181,7 +216,20 @@ struct ParenExpr final : Expr {
   ExprPtr expr;
 };
 
-enum class DurationOp : uint8_t { kAdd, kSub, kMul, kDiv, kMod, kPow, kNegate, kPlus, kStep, kRange, kMinOf, kMaxOf };
+enum class DurationOp : uint8_t {
+  kAdd,
+  kSub,
+  kMul,
+  kDiv,
+  kMod,
+  kPow,
+  kNegate,
+  kPlus,
+  kStep,
+  kRange,
+  kMinOf,
+  kMaxOf
+};
 
 // Arithmetic over seconds inside [] and after offset; leaves are NumberLiterals, step() and range().
 struct DurationExpr final : Expr {
@@ -189,8 +237,8 @@ struct DurationExpr final : Expr {
   DurationExpr() : Expr(kKind) {}
   ValueType type() const override { return ValueType::kScalar; }
   DurationOp op = DurationOp::kAdd;
-  ExprPtr lhs;  // null for unary operators, step() and range()
-  ExprPtr rhs;  // the operand of unary operators
+  ExprPtr lhs;           // null for unary operators, step() and range()
+  ExprPtr rhs;           // the operand of unary operators
   bool wrapped = false;  // in parentheses
 };
 
@@ -207,12 +255,12 @@ const T* as(const Expr& e) {
 // Without the parentheses around it.
 const Expr& unwrap(const Expr& e);
 
-// Calls `f` for each direct child: parameter before expression, left before right; a matrix selector's child is its
-// vector selector. Duration expressions are not visited.
+// Calls `f` for each direct child: parameter before expression, left before right; a matrix selector's child
+// is its vector selector. Duration expressions are not visited.
 void for_each_child(const Expr& e, const std::function<void(const Expr&)>& f);
 
-// Depth first, parents before children. `path` holds the ancestors, outermost first. Return false to skip what is
-// below a node.
+// Depth first, parents before children. `path` holds the ancestors, outermost first. Return false to skip
+// what is below a node.
 using Visitor = std::function<bool(const Expr& e, const std::vector<const Expr*>& path)>;
 void walk(const Expr& root, const Visitor& visit);
 

@@ -38,6 +38,10 @@ std::vector<fs::path> test_files(const fs::path& root) {
 
 // Cases of each upstream file that pass today; fewer is a regression.
 const std::map<std::string, int> kFloor = {
+    {"aggregators", 160}, {"duration_expression", 59}, {"extended_vectors", 169},
+    {"functions", 431},   {"histograms", 185},         {"info", 53},
+    {"literals", 25},     {"name_label_dropping", 30}, {"native_histograms", 522},
+    {"operators", 214},   {"start_timestamps", 26},    {"type_and_unit", 58},
 };
 
 }  // namespace
@@ -56,7 +60,8 @@ TEST_CASE("promql: every case of tests/language passes") {
     INFO(file.string());
     REQUIRE_MESSAGE(result.has_value(), (result ? "" : result.error().message));
     CHECK(result->total > 0);
-    for (const auto& c : result->cases) CHECK_MESSAGE(c.failure.empty(), c.line << ": " << c.query << ": " << c.failure);
+    for (const auto& c : result->cases)
+      CHECK_MESSAGE(c.failure.empty(), c.line << ": " << c.query << ": " << c.failure);
   }
 }
 
@@ -82,11 +87,12 @@ TEST_CASE("promql: upstream conformance files pass at least as often as before")
     }
     passed += result->passed;
     total += result->total;
-    report << "  " << name << ": " << result->passed << " passed, " << result->failed << " failed, " << result->total
-           << " total\n";
+    report << "  " << name << ": " << result->passed << " passed, " << result->failed << " failed, "
+           << result->total << " total\n";
     if (verbose) {
       for (const auto& c : result->cases) {
-        if (!c.failure.empty()) report << "    " << c.line << ": " << c.query << "\n      " << c.failure << "\n";
+        if (!c.failure.empty())
+          report << "    " << c.line << ": " << c.query << "\n      " << c.failure << "\n";
       }
     }
     auto floor = kFloor.find(name);

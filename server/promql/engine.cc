@@ -8,7 +8,8 @@ namespace sonde::promql {
 namespace {
 
 void sort_matrix(Matrix& m) {
-  std::sort(m.begin(), m.end(), [](const MatrixSeries& a, const MatrixSeries& b) { return a.labels < b.labels; });
+  std::sort(m.begin(), m.end(),
+            [](const MatrixSeries& a, const MatrixSeries& b) { return a.labels < b.labels; });
 }
 
 MatrixSeries to_matrix_series(Series& s, const Grid& grid) {
@@ -134,7 +135,8 @@ Result<QueryResult> Engine::instant(const Expr& expr, std::string_view query, Ti
 
 Result<QueryResult> Engine::range(const Expr& expr, std::string_view query, Timestamp start, Timestamp end,
                                   Duration step, const QueryContext& context) const {
-  if (step.ms() <= 0) return fail(ErrorCode::kInvalid, "zero or negative query resolution step widths are not accepted");
+  if (step.ms() <= 0)
+    return fail(ErrorCode::kInvalid, "zero or negative query resolution step widths are not accepted");
   if (end < start) return fail(ErrorCode::kInvalid, "end timestamp must not be before start time");
   if (expr.type() != ValueType::kVector && expr.type() != ValueType::kScalar) {
     return fail(ErrorCode::kInvalid, std::string("invalid expression type ") + quote(describe(expr.type())) +
@@ -142,7 +144,8 @@ Result<QueryResult> Engine::range(const Expr& expr, std::string_view query, Time
   }
   auto steps = static_cast<uint64_t>((end - start).ms() / step.ms()) + 1;
   if (steps > options_.max_samples) {
-    return fail(ErrorCode::kLimit, "query processing would load too many samples into memory in query execution");
+    return fail(ErrorCode::kLimit,
+                "query processing would load too many samples into memory in query execution");
   }
   QueryContext ctx = bounded(context);
   Grid grid{start.ms, step.ms(), static_cast<size_t>(steps)};

@@ -79,11 +79,18 @@ void WindowCall::info(std::string text) const {
   if (!metric.empty()) text += " for metric name " + quote(metric);
   ev.info(matrix_pos, std::move(text));
 }
-void WindowCall::warn_named(const std::string& text) const { ev.warn(matrix_pos, text + ": " + quote(metric)); }
+void WindowCall::warn_named(const std::string& text) const {
+  ev.warn(matrix_pos, text + ": " + quote(metric));
+}
 
-Evaluator::Evaluator(const storage::Querier& querier, const EngineOptions& options, const QueryContext& context,
-                     std::string_view query, Grid grid)
-    : querier_(querier), options_(options), context_(context), query_(query), query_grid_(grid), query_end_(grid.end()),
+Evaluator::Evaluator(const storage::Querier& querier, const EngineOptions& options,
+                     const QueryContext& context, std::string_view query, Grid grid)
+    : querier_(querier),
+      options_(options),
+      context_(context),
+      query_(query),
+      query_grid_(grid),
+      query_end_(grid.end()),
       lookback_ms_(context.lookback.value_or(options.lookback).ms()) {}
 
 // ---- annotations ----
@@ -110,7 +117,8 @@ Result<> Evaluator::hold(uint64_t samples) {
   held_ += samples;
   stats_.samples_peak = std::max(stats_.samples_peak, held_);
   if (held_ > options_.max_samples) {
-    return fail(ErrorCode::kLimit, "query processing would load too many samples into memory in query execution");
+    return fail(ErrorCode::kLimit,
+                "query processing would load too many samples into memory in query execution");
   }
   return {};
 }
@@ -137,8 +145,9 @@ Result<double> Evaluator::duration_seconds(const Expr& e) {
     case DurationOp::kDiv:
     case DurationOp::kMod:
       if (r == 0) {
-        return fail(ErrorCode::kInvalid, line_and_column(query_, d.pos.start) + ": parse error: " +
-                                             (d.op == DurationOp::kDiv ? "division by zero" : "modulo by zero"));
+        return fail(ErrorCode::kInvalid,
+                    line_and_column(query_, d.pos.start) + ": parse error: " +
+                        (d.op == DurationOp::kDiv ? "division by zero" : "modulo by zero"));
       }
       return d.op == DurationOp::kDiv ? l / r : std::fmod(l, r);
     case DurationOp::kPow:
@@ -164,7 +173,8 @@ Result<int64_t> Evaluator::duration_ms(int64_t ms, const ExprPtr& expr, bool mus
   SONDE_TRY(double v, duration_seconds(*expr));
   std::string where = line_and_column(query_, expr->pos.start) + ": parse error: ";
   if (must_be_positive && v <= 0) return fail(ErrorCode::kInvalid, where + "duration must be greater than 0");
-  if (std::isnan(v) || std::fabs(v) > 9.2e9) return fail(ErrorCode::kInvalid, where + "duration is out of range");
+  if (std::isnan(v) || std::fabs(v) > 9.2e9)
+    return fail(ErrorCode::kInvalid, where + "duration is out of range");
   return static_cast<int64_t>(std::llround(v * 1000));
 }
 
@@ -385,7 +395,14 @@ Result<> Evaluator::read(const Matchers& matchers, int64_t from, int64_t to, sto
           if (!keep_stale && is_stale(h->sum)) continue;
           weight += sample_weight(*h) - 1;
           raw.histogram_times.push_back(t);
-          raw.histograms.push_back(h);
+          if (note_resets_ && h->counter_reset == CounterReset::kUnknown && !raw.histograms.empty()) {
+            NativeHistogram copy = *h;
+            copy.counter_reset =
+                detect_reset(*h, *raw.histograms.back()) ? CounterReset::kReset : CounterReset::kNoReset;
+            raw.histograms.push_back(std::make_shared<const NativeHistogram>(std::move(copy)));
+          } else {
+            raw.histograms.push_back(h);
+          }
           if (with_starts || !raw.histogram_starts.empty()) raw.histogram_starts.push_back(start);
         }
       }
@@ -396,15 +413,16 @@ Result<> Evaluator::read(const Matchers& matchers, int64_t from, int64_t to, sto
     release(weight);
   }
   for (auto& w : set->warnings()) {
-    if (store_warnings_.size() < 100 && std::find(store_warnings_.begin(), store_warnings_.end(), w) == store_warnings_.end()) {
+    if (store_warnings_.size() < 100 &&
+        std::find(store_warnings_.begin(), store_warnings_.end(), w) == store_warnings_.end()) {
       store_warnings_.push_back(std::move(w));
     }
   }
   return {};
 }
 
-bool Evaluator::smoothed_histogram(const VectorSelector& s, const RawSeries& raw, int64_t ref, size_t fi, size_t hi,
-                                   Series& series, size_t i) {
+bool Evaluator::smoothed_histogram(const VectorSelector& s, const RawSeries& raw, int64_t ref, size_t fi,
+                                   size_t hi, Series& series, size_t i) {
   auto near = [&](const std::vector<int64_t>& times, size_t next) {
     return (next > 0 && times[next - 1] > ref - lookback_ms_) ||
            (next < times.size() && times[next] <= ref + lookback_ms_);
@@ -424,7 +442,8 @@ bool Evaluator::smoothed_histogram(const VectorSelector& s, const RawSeries& raw
     return true;
   }
   double fraction = static_cast<double>(ref - t1) / static_cast<double>(raw.histogram_times[hi] - t1);
-  auto h = interpolated(*before, *raw.histograms[hi], fraction, before->counter_reset != CounterReset::kGauge);
+  auto h =
+      interpolated(*before, *raw.histograms[hi], fraction, before->counter_reset != CounterReset::kGauge);
   if (h) {
     series.set(i, std::make_shared<const NativeHistogram>(std::move(*h)));
   } else {
@@ -459,7 +478,8 @@ Result<EvalValue> Evaluator::eval_selector(const VectorSelector& s, const Grid& 
         if (fi == 0 || ft <= ref - lb) continue;
         double v = raw.floats[fi - 1];
         if (ft < ref && fi < raw.floats.size() && raw.float_times[fi] <= ref + lb) {
-          v += (raw.floats[fi] - v) * static_cast<double>(ref - ft) / static_cast<double>(raw.float_times[fi] - ft);
+          v += (raw.floats[fi] - v) * static_cast<double>(ref - ft) /
+               static_cast<double>(raw.float_times[fi] - ft);
         }
         series.set(i, v);
         any = true;
@@ -527,7 +547,7 @@ Result<> Evaluator::for_each_window_source(const Expr& matrix, const Grid& grid,
     hints.range = Duration::milliseconds(range_ms);
     hints.step = Duration::milliseconds(grid.count > 1 ? grid.step : 0);
     return read(m->selector->matchers, from, to, hints, false, [&](RawSeries& raw) -> Result<> {
-      WindowSource source{raw,       grid,         range_ms,     m->selector->anchored, m->selector->smoothed,
+      WindowSource source{raw,       grid,         range_ms,    m->selector->anchored, m->selector->smoothed,
                           sh.pinned, sh.pinned_at, sh.offset_ms};
       return visit(source);
     });
@@ -546,7 +566,10 @@ Result<> Evaluator::for_each_window_source(const Expr& matrix, const Grid& grid,
     auto steps = static_cast<uint64_t>((to - first) / step_ms) + 1;
     if (steps > options_.max_samples) SONDE_CHECK(hold(steps));
     Grid sub{first, step_ms, static_cast<size_t>(steps)};
-    SONDE_TRY(inner, eval(*s->expr, sub));
+    bool noted = note_resets(false);
+    auto value = eval(*s->expr, sub);
+    note_resets(noted);
+    SONDE_TRY(inner, std::move(value));
   }
   RawSeries raw;
   for (Series& series : inner.series) {
@@ -609,10 +632,10 @@ Result<> check_extended(const VectorSelector& s, std::string_view function) {
   static constexpr std::string_view kAllowed[] = {"delta", "increase", "rate", "changes", "resets"};
   size_t n = s.anchored ? 5 : 3;
   if (std::find(kAllowed, kAllowed + n, function) != kAllowed + n) return {};
-  return fail(ErrorCode::kConflict, std::string(s.anchored ? "anchored" : "smoothed") +
-                                        " modifier can only be used with: " +
-                                        (s.anchored ? "changes, delta, increase, rate, resets" : "delta, increase, rate") +
-                                        " - not with " + std::string(function));
+  return fail(ErrorCode::kConflict,
+              std::string(s.anchored ? "anchored" : "smoothed") + " modifier can only be used with: " +
+                  (s.anchored ? "changes, delta, increase, rate, resets" : "delta, increase, rate") +
+                  " - not with " + std::string(function));
 }
 
 }  // namespace
@@ -654,7 +677,8 @@ Result<EvalValue> Evaluator::eval_window_call(const Call& c, const Grid& grid) {
     }
   }
   EvalValue out;
-  WindowCall wc{.ev = *this, .call = c, .params = params, .metric = {}, .matrix_pos = matrix->pos, .error = {}};
+  WindowCall wc{
+      .ev = *this, .call = c, .params = params, .metric = {}, .matrix_pos = matrix->pos, .error = {}};
   SONDE_CHECK(for_each_window_source(*matrix, grid, f.name, [&](WindowSource& source) -> Result<> {
     Series series(source.raw.labels, grid.count);
     series.drop_name = source.raw.drop_name;

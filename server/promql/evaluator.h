@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "promql/engine.h"
@@ -86,8 +87,12 @@ struct Window {
   bool empty() const { return f0 == f1 && h0 == h1; }
   std::span<const double> floats() const { return {raw->floats.data() + f0, float_count()}; }
   std::span<const int64_t> float_times() const { return {raw->float_times.data() + f0, float_count()}; }
-  std::span<const HistogramPtr> histograms() const { return {raw->histograms.data() + h0, histogram_count()}; }
-  std::span<const int64_t> histogram_times() const { return {raw->histogram_times.data() + h0, histogram_count()}; }
+  std::span<const HistogramPtr> histograms() const {
+    return {raw->histograms.data() + h0, histogram_count()};
+  }
+  std::span<const int64_t> histogram_times() const {
+    return {raw->histogram_times.data() + h0, histogram_count()};
+  }
 };
 
 struct Output {
@@ -101,7 +106,7 @@ struct WindowCall {
   const Call& call;
   const std::vector<std::vector<double>>& params;  // by argument index; empty for the matrix
   size_t step = 0;
-  int64_t time = 0;      // of the evaluation
+  int64_t time = 0;  // of the evaluation
   int64_t range_ms = 0;
   bool anchored = false;
   bool smoothed = false;
@@ -112,7 +117,7 @@ struct WindowCall {
   bool has_param(size_t i) const { return i < params.size() && !params[i].empty(); }
   double param(size_t i) const { return params[i][step]; }
   PositionRange arg_pos(size_t i) const { return call.args[i]->pos; }
-  void warn(std::string text) const;       // … for metric name "x" (pos)
+  void warn(std::string text) const;  // … for metric name "x" (pos)
   void info(std::string text) const;
   void warn_named(const std::string& text) const;  // …: "x" (pos)
 };
@@ -173,6 +178,8 @@ class Evaluator {
   int64_t query_end() const { return query_end_; }
   void set_instant(bool instant) { instant_ = instant; }
   int64_t lookback_ms() const { return lookback_ms_; }
+  // While set, histograms are read with a hint whether each was reset since the one before it in the store.
+  bool note_resets(bool on) { return std::exchange(note_resets_, on); }
   const EngineOptions& options() const { return options_; }
   const storage::Querier& querier() const { return querier_; }
   const QueryContext& context() const { return context_; }
@@ -188,8 +195,8 @@ class Evaluator {
   };
   Result<Shift> shift(const TimeModifiers& m);
   // Reads a selector's samples in [from, to], a series at a time.
-  Result<> read(const Matchers& matchers, int64_t from, int64_t to, storage::SelectHints hints, bool keep_stale,
-                const std::function<Result<>(RawSeries&)>& visit);
+  Result<> read(const Matchers& matchers, int64_t from, int64_t to, storage::SelectHints hints,
+                bool keep_stale, const std::function<Result<>(RawSeries&)>& visit);
 
  private:
   bool invariant(const Expr& e);
@@ -209,6 +216,7 @@ class Evaluator {
   Grid query_grid_;
   int64_t query_end_;  // at or after the last step
   bool instant_ = false;
+  bool note_resets_ = false;
   int64_t lookback_ms_;
   std::unordered_map<const Expr*, bool> invariant_;
   std::map<std::string, int32_t> warnings_;

@@ -12,15 +12,24 @@ namespace sonde::promql {
 
 enum class TokenKind : uint8_t {
   kEnd,
-  kIdentifier,  // keywords too: `text` tells, in any case
+  kIdentifier,        // keywords too: `text` tells, in any case
   kMetricIdentifier,  // has a colon
   kNumber,
   kDuration,
   kString,
-  kLeftParen, kRightParen, kLeftBrace, kRightBrace, kLeftBracket, kRightBracket,
-  kComma, kColon, kAt, kAssign,  // =
-  kRegexMatch, kRegexNoMatch,    // =~ !~
-  kOperator,                     // one of `op`, except the words
+  kLeftParen,
+  kRightParen,
+  kLeftBrace,
+  kRightBrace,
+  kLeftBracket,
+  kRightBracket,
+  kComma,
+  kColon,
+  kAt,
+  kAssign,  // =
+  kRegexMatch,
+  kRegexNoMatch,  // =~ !~
+  kOperator,      // one of `op`, except the words
 };
 
 struct Token {

@@ -78,7 +78,8 @@ Indexed coarser(const Indexed& in, int32_t by) {
 
 // Upper bound of bucket `index`: 2^(index·2^-schema).
 double upper_bound(int64_t index, int32_t schema) {
-  if (schema < 0) return std::ldexp(1.0, static_cast<int>(std::clamp<int64_t>(index << -schema, -1080, 1100)));
+  if (schema < 0)
+    return std::ldexp(1.0, static_cast<int>(std::clamp<int64_t>(index << -schema, -1080, 1100)));
   int64_t whole = index >> schema;
   int64_t rest = index & ((int64_t{1} << schema) - 1);
   double fraction = std::exp2(static_cast<double>(rest) / static_cast<double>(int64_t{1} << schema));
@@ -127,7 +128,9 @@ NativeHistogram on_bounds(const NativeHistogram& h, const std::vector<double>& b
   NativeHistogram out = h;
   Indexed buckets;
   for (const auto& [index, count] : decode(h.positive_spans, h.positive_buckets)) {
-    double upper = static_cast<size_t>(index) < h.custom_values.size() ? h.custom_values[static_cast<size_t>(index)] : kInf;
+    double upper = static_cast<size_t>(index) < h.custom_values.size()
+                       ? h.custom_values[static_cast<size_t>(index)]
+                       : kInf;
     auto target = std::lower_bound(bounds.begin(), bounds.end(), upper) - bounds.begin();
     if (!buckets.empty() && buckets.back().first == target) {
       buckets.back().second += count;
@@ -228,15 +231,17 @@ bool join(NativeHistogram& a, const NativeHistogram& b_in, double sign, JoinNote
   a.zero_count += sign * b.zero_count;
   a.count += sign * b.count;
   a.sum += sign * b.sum;
-  encode(merge(decode(a.positive_spans, a.positive_buckets), decode(b.positive_spans, b.positive_buckets), sign),
-         a.positive_spans, a.positive_buckets);
-  encode(merge(decode(a.negative_spans, a.negative_buckets), decode(b.negative_spans, b.negative_buckets), sign),
-         a.negative_spans, a.negative_buckets);
+  encode(
+      merge(decode(a.positive_spans, a.positive_buckets), decode(b.positive_spans, b.positive_buckets), sign),
+      a.positive_spans, a.positive_buckets);
+  encode(
+      merge(decode(a.negative_spans, a.negative_buckets), decode(b.negative_spans, b.negative_buckets), sign),
+      a.negative_spans, a.negative_buckets);
   return true;
 }
 
-std::optional<NativeHistogram> interpolated(const NativeHistogram& a, const NativeHistogram& b, double fraction,
-                                            bool counter) {
+std::optional<NativeHistogram> interpolated(const NativeHistogram& a, const NativeHistogram& b,
+                                            double fraction, bool counter) {
   if (has_custom_buckets(a) != has_custom_buckets(b)) return std::nullopt;
   if (counter && detect_reset(b, a)) return scaled(b, fraction);
   NativeHistogram difference = b;
@@ -283,13 +288,14 @@ bool HistogramSum::add(const NativeHistogram& in, JoinNotes& notes) {
   kahan_add(h.zero_count, sum_.zero_count, c_.zero_count);
   kahan_add(h.count, sum_.count, c_.count);
   kahan_add(h.sum, sum_.sum, c_.sum);
-  auto side = [](std::vector<HistogramSpan>& spans, std::vector<double>& counts, std::vector<HistogramSpan>& c_spans,
-                 std::vector<double>& c_counts, const std::vector<HistogramSpan>& h_spans,
-                 const std::vector<double>& h_counts) {
+  auto side = [](std::vector<HistogramSpan>& spans, std::vector<double>& counts,
+                 std::vector<HistogramSpan>& c_spans, std::vector<double>& c_counts,
+                 const std::vector<HistogramSpan>& h_spans, const std::vector<double>& h_counts) {
     std::map<int64_t, std::pair<double, double>> cells;
     for (const auto& [index, v] : decode(spans, counts)) cells[index].first = v;
     for (const auto& [index, v] : decode(c_spans, c_counts)) cells[index].second = v;
-    for (const auto& [index, v] : decode(h_spans, h_counts)) kahan_add(v, cells[index].first, cells[index].second);
+    for (const auto& [index, v] : decode(h_spans, h_counts))
+      kahan_add(v, cells[index].first, cells[index].second);
     Indexed sums, compensations;
     for (const auto& [index, cell] : cells) {
       sums.emplace_back(index, cell.first);
@@ -387,7 +393,8 @@ bool detect_reset(const NativeHistogram& cur, const NativeHistogram& prev) {
     }
     return false;
   };
-  return shrinks(decode(c.positive_spans, c.positive_buckets), decode(p.positive_spans, p.positive_buckets)) ||
+  return shrinks(decode(c.positive_spans, c.positive_buckets),
+                 decode(p.positive_spans, p.positive_buckets)) ||
          shrinks(decode(c.negative_spans, c.negative_buckets), decode(p.negative_spans, p.negative_buckets));
 }
 
@@ -414,7 +421,8 @@ std::vector<HistogramBucket> all_buckets(const NativeHistogram& h) {
   }
   auto negative = decode(h.negative_spans, h.negative_buckets);
   for (auto it = negative.rbegin(); it != negative.rend(); ++it) {
-    out.push_back({-upper_bound(it->first, h.schema), -upper_bound(it->first - 1, h.schema), true, false, it->second});
+    out.push_back(
+        {-upper_bound(it->first, h.schema), -upper_bound(it->first - 1, h.schema), true, false, it->second});
   }
   if (h.zero_count != 0) out.push_back({-h.zero_threshold, h.zero_threshold, true, true, h.zero_count});
   for (const auto& [index, count] : positive) {
@@ -595,6 +603,10 @@ NativeHistogram trimmed(const NativeHistogram& in, double bound, bool cut_upper)
     adjust_bounds(h, a);
     bool all = cut_upper ? a.upper <= bound : a.lower >= bound;
     bool none = cut_upper ? a.lower >= bound : a.upper <= bound;
+    // Where in a bucket without a lower end its observations lie is known only from 0 on.
+    bool unknown = !cut_upper && std::isinf(b.lower) && b.lower < bound && bound < 0;
+    all = all && !unknown;
+    none = none || unknown;
     double kept = b.count;
     double lower = a.lower, upper = a.upper;
     if (all) {
@@ -606,7 +618,8 @@ NativeHistogram trimmed(const NativeHistogram& in, double bound, bool cut_upper)
       } else {
         bool endless = std::isinf(b.lower) || std::isinf(b.upper);
         if (endless && (std::isinf(a.lower) || std::isinf(a.upper))) {
-          // Not to be divided: kept, as if all lay at the bound, where its finite edge is on the side that goes.
+          // Not to be divided: kept, as if all lay at the bound, where its finite edge is on the side that
+          // goes.
           bool both = std::isinf(b.lower) && std::isinf(b.upper);
           bool stays = !both && (cut_upper ? std::isinf(a.lower) : std::isinf(a.upper));
           if (stays) {

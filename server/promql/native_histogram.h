@@ -25,10 +25,10 @@ NativeHistogram scaled(const NativeHistogram& h, double factor);
 NativeHistogram divided(const NativeHistogram& h, double divisor);
 // a += sign·b. False, with `a` untouched, when one is exponential and the other has custom buckets.
 bool join(NativeHistogram& a, const NativeHistogram& b, double sign, JoinNotes& notes);
-// Between `a` (fraction 0) and `b` (1). A counter that was reset on the way starts from zero. Empty when the two do not
-// go together.
-std::optional<NativeHistogram> interpolated(const NativeHistogram& a, const NativeHistogram& b, double fraction,
-                                            bool counter);
+// Between `a` (fraction 0) and `b` (1). A counter that was reset on the way starts from zero. Empty when the
+// two do not go together.
+std::optional<NativeHistogram> interpolated(const NativeHistogram& a, const NativeHistogram& b,
+                                            double fraction, bool counter);
 
 // A sum that loses no small terms (Neumaier), and can turn into a running mean when it overflows.
 class HistogramSum {
@@ -66,8 +66,8 @@ struct HistogramBucket {
   bool upper_inclusive = true;
   double count = 0;
 };
-// From the most negative to the most positive one, the zero bucket between; empty ones left out but for custom
-// buckets, where all are listed.
+// From the most negative to the most positive one, the zero bucket between; empty ones left out but for
+// custom buckets, where all are listed.
 std::vector<HistogramBucket> all_buckets(const NativeHistogram& h);
 
 // φ-quantile; `nan_share` tells that NaN observations had a say: 0 no, 1 skewed, 2 the result is NaN for it.

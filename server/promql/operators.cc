@@ -132,7 +132,8 @@ Outcome apply(Evaluator& ev, const BinaryExpr& b, Cell l, Cell r) {
                            (add ? "addition" : "subtraction"));
       }
       if (notes.reset_collision) {
-        ev.warn(b.pos, std::string("conflicting counter resets during histogram ") + (add ? "addition" : "subtraction"));
+        ev.warn(b.pos, std::string("conflicting counter resets during histogram ") +
+                           (add ? "addition" : "subtraction"));
       }
       if (!add) h.counter_reset = CounterReset::kGauge;
       o.h = share(std::move(h));
@@ -145,8 +146,8 @@ Outcome apply(Evaluator& ev, const BinaryExpr& b, Cell l, Cell r) {
     }
   }
   auto name = [](const Cell& c) { return std::string(c.h ? "histogram" : "float"); };
-  ev.info(b.pos, "incompatible sample types encountered for binary operator " + quote(to_string(b.op)) + ": " +
-                     name(l) + " " + to_string(b.op) + " " + name(r));
+  ev.info(b.pos, "incompatible sample types encountered for binary operator " + quote(to_string(b.op)) +
+                     ": " + name(l) + " " + to_string(b.op) + " " + name(r));
   return Outcome{};
 }
 
@@ -168,8 +169,8 @@ LabelSet signature(const VectorMatching& m, const LabelSet& labels) {
 bool is_trim(BinaryOp op) { return op == BinaryOp::kTrimUpper || op == BinaryOp::kTrimLower; }
 bool drops_name(const BinaryExpr& b) { return (!is_comparison(b.op) && !is_trim(b.op)) || b.return_bool; }
 
-Result<EvalValue> vector_scalar(Evaluator& ev, const BinaryExpr& b, EvalValue vec, const std::vector<double>& scalar,
-                                bool scalar_left) {
+Result<EvalValue> vector_scalar(Evaluator& ev, const BinaryExpr& b, EvalValue vec,
+                                const std::vector<double>& scalar, bool scalar_left) {
   for (Series& s : vec.series) {
     for (size_t i = 0; i < s.kinds.size(); i++) {
       if (!s.present(i)) continue;
@@ -231,12 +232,17 @@ Result<EvalValue> set_operation(Evaluator& ev, const BinaryExpr& b, EvalValue l,
   return l;
 }
 
-// Vector-to-vector matching. "Many" and "one" are the sides after a possible swap: with one-to-one, left is "many".
+// Vector-to-vector matching. "Many" and "one" are the sides after a possible swap: with one-to-one, left is
+// "many".
 class Matching {
  public:
   Matching(Evaluator& ev, const BinaryExpr& b, EvalValue l, EvalValue r, size_t steps)
-      : ev_(ev), b_(b), steps_(steps), swapped_(b.matching.card == MatchCardinality::kOneToMany),
-        many_(std::move(swapped_ ? r.series : l.series)), one_(std::move(swapped_ ? l.series : r.series)) {
+      : ev_(ev),
+        b_(b),
+        steps_(steps),
+        swapped_(b.matching.card == MatchCardinality::kOneToMany),
+        many_(std::move(swapped_ ? r.series : l.series)),
+        one_(std::move(swapped_ ? l.series : r.series)) {
     fill_many_ = swapped_ ? b.matching.fill_right : b.matching.fill_left;
     fill_one_ = swapped_ ? b.matching.fill_left : b.matching.fill_right;
   }
@@ -316,8 +322,9 @@ class Matching {
     // A comparison that is about to drop the sample still counts as a match.
     if (b_.matching.card == MatchCardinality::kOneToOne) {
       if (matched) {
-        return fail(ErrorCode::kConflict,
-                    "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)");
+        return fail(
+            ErrorCode::kConflict,
+            "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)");
       }
       matched = true;
     }
@@ -393,8 +400,8 @@ Result<EvalValue> eval_binary(Evaluator& ev, const BinaryExpr& b, const Grid& gr
   if (left_scalar && right_scalar) {
     for (size_t i = 0; i < grid.count; i++) {
       if (b.op == BinaryOp::kTrimUpper || b.op == BinaryOp::kTrimLower) {
-        return fail(ErrorCode::kConflict, std::string("operator ") + quote(to_string(b.op)) +
-                                              " not allowed for Scalar operations");
+        return fail(ErrorCode::kConflict,
+                    std::string("operator ") + quote(to_string(b.op)) + " not allowed for Scalar operations");
       }
       l.scalar[i] = is_comparison(b.op) ? (compare(b.op, l.scalar[i], r.scalar[i]) ? 1 : 0)
                                         : arithmetic(b.op, l.scalar[i], r.scalar[i]);

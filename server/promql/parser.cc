@@ -23,20 +23,60 @@ std::string lower(std::string_view s) {
 }
 
 enum class Word : uint8_t {
-  kNone, kAnd, kOr, kUnless, kAtan2, kAggregate, kBy, kWithout, kOn, kIgnoring, kGroupLeft, kGroupRight, kBool,
-  kOffset, kStart, kEnd, kStep, kRange, kInf, kNan, kAnchored, kSmoothed, kFill, kFillLeft, kFillRight,
+  kNone,
+  kAnd,
+  kOr,
+  kUnless,
+  kAtan2,
+  kAggregate,
+  kBy,
+  kWithout,
+  kOn,
+  kIgnoring,
+  kGroupLeft,
+  kGroupRight,
+  kBool,
+  kOffset,
+  kStart,
+  kEnd,
+  kStep,
+  kRange,
+  kInf,
+  kNan,
+  kAnchored,
+  kSmoothed,
+  kFill,
+  kFillLeft,
+  kFillRight,
 };
 
 Word word_of(const Token& t) {
   if (t.kind != TokenKind::kIdentifier) return Word::kNone;
   static constexpr std::array<std::pair<std::string_view, Word>, 24> kWords = {{
-      {"and", Word::kAnd}, {"or", Word::kOr}, {"unless", Word::kUnless}, {"atan2", Word::kAtan2},
-      {"by", Word::kBy}, {"without", Word::kWithout}, {"on", Word::kOn}, {"ignoring", Word::kIgnoring},
-      {"group_left", Word::kGroupLeft}, {"group_right", Word::kGroupRight}, {"bool", Word::kBool},
-      {"offset", Word::kOffset}, {"start", Word::kStart}, {"end", Word::kEnd}, {"step", Word::kStep},
-      {"range", Word::kRange}, {"inf", Word::kInf}, {"nan", Word::kNan}, {"anchored", Word::kAnchored},
-      {"smoothed", Word::kSmoothed}, {"fill", Word::kFill}, {"fill_left", Word::kFillLeft},
-      {"fill_right", Word::kFillRight}, {"", Word::kNone},
+      {"and", Word::kAnd},
+      {"or", Word::kOr},
+      {"unless", Word::kUnless},
+      {"atan2", Word::kAtan2},
+      {"by", Word::kBy},
+      {"without", Word::kWithout},
+      {"on", Word::kOn},
+      {"ignoring", Word::kIgnoring},
+      {"group_left", Word::kGroupLeft},
+      {"group_right", Word::kGroupRight},
+      {"bool", Word::kBool},
+      {"offset", Word::kOffset},
+      {"start", Word::kStart},
+      {"end", Word::kEnd},
+      {"step", Word::kStep},
+      {"range", Word::kRange},
+      {"inf", Word::kInf},
+      {"nan", Word::kNan},
+      {"anchored", Word::kAnchored},
+      {"smoothed", Word::kSmoothed},
+      {"fill", Word::kFill},
+      {"fill_left", Word::kFillLeft},
+      {"fill_right", Word::kFillRight},
+      {"", Word::kNone},
   }};
   if (t.text.size() > 12) return Word::kNone;
   std::string name = lower(t.text);
@@ -86,7 +126,8 @@ class Parser {
       return std::unexpected(ParseError{{0, 0}, "query text is longer than 65536 bytes"});
     }
     if (!tokenize(in_, tokens_, error_)) return std::unexpected(error_);
-    if (tokens_[0].kind == TokenKind::kEnd) return std::unexpected(ParseError{{0, 0}, "no expression found in input"});
+    if (tokens_[0].kind == TokenKind::kEnd)
+      return std::unexpected(ParseError{{0, 0}, "no expression found in input"});
     Parsed e = expression(0);
     if (!e) return std::unexpected(error_);
     if (peek().kind != TokenKind::kEnd) {
@@ -219,7 +260,8 @@ class Parser {
   static constexpr int kUnaryPrecedence = 5;
 
   Parsed expression(int min_precedence) {
-    if (++nesting_ > kQueryDepthMax) return error(peek().pos, "expression is nested more than 500 levels deep");
+    if (++nesting_ > kQueryDepthMax)
+      return error(peek().pos, "expression is nested more than 500 levels deep");
     Parsed lhs = operand();
     Operator o{};
     while (lhs && binary_operator(o) && o.precedence >= min_precedence) {
@@ -245,8 +287,9 @@ class Parser {
       }
       ValueType type = e->type();
       if (type != ValueType::kScalar && type != ValueType::kVector) {
-        return error(e->pos, "unary expression only allowed on expressions of type scalar or instant vector, got " +
-                                 quote(promql::describe(type)));
+        return error(e->pos,
+                     "unary expression only allowed on expressions of type scalar or instant vector, got " +
+                         quote(promql::describe(type)));
       }
       auto u = make<UnaryExpr>(start);
       u->negative = negative;
@@ -301,8 +344,8 @@ class Parser {
         b.matching.card = w == Word::kGroupLeft ? MatchCardinality::kManyToOne : MatchCardinality::kOneToMany;
         if (peek().kind == TokenKind::kLeftParen && !label_list(b.matching.include)) return false;
         for (const auto& l : b.matching.labels) {
-          if (b.matching.on &&
-              std::find(b.matching.include.begin(), b.matching.include.end(), l) != b.matching.include.end()) {
+          if (b.matching.on && std::find(b.matching.include.begin(), b.matching.include.end(), l) !=
+                                   b.matching.include.end()) {
             error(pos, "label " + quote(l) + " must not occur in ON and GROUP clause at once");
             return false;
           }
@@ -354,7 +397,8 @@ class Parser {
     }
     if (l == ValueType::kVector && r == ValueType::kVector) return true;
     if (is_set_operator(b.op)) {
-      error(all, std::string("set operator ") + quote(to_string(b.op)) + " not allowed in binary scalar expression");
+      error(all, std::string("set operator ") + quote(to_string(b.op)) +
+                     " not allowed in binary scalar expression");
       return false;
     }
     if (had_matching || b.matching.fill_left || b.matching.fill_right) {
@@ -632,10 +676,13 @@ class Parser {
     if (!duration(range_ms, range_expr, true)) return nullptr;
     if (accept(TokenKind::kColon)) return subquery(std::move(e), range_ms, std::move(range_expr));
     if (!expect(TokenKind::kRightBracket, "subquery or range selector", "\":\" or \"]\"")) return nullptr;
-    if (e->kind != ExprKind::kVectorSelector) return error(e->pos, "ranges only allowed for vector selectors");
+    if (e->kind != ExprKind::kVectorSelector)
+      return error(e->pos, "ranges only allowed for vector selectors");
     auto* s = static_cast<VectorSelector*>(e.get());
-    if (s->modifiers.has_offset) return error({open.start, last_end()}, "no offset modifiers allowed before range");
-    if (s->modifiers.at != AtKind::kNone) return error({open.start, last_end()}, "no @ modifiers allowed before range");
+    if (s->modifiers.has_offset)
+      return error({open.start, last_end()}, "no offset modifiers allowed before range");
+    if (s->modifiers.at != AtKind::kNone)
+      return error({open.start, last_end()}, "no @ modifiers allowed before range");
     auto m = make<MatrixSelector>(e->pos.start);
     e.release();
     m->selector.reset(s);
@@ -675,8 +722,9 @@ class Parser {
     take();
     TimeModifiers* m = modifiers_of(*e);
     if (!m) {
-      return error(e->pos,
-                   "@ modifier must be preceded by an instant vector selector or range vector selector or a subquery");
+      return error(
+          e->pos,
+          "@ modifier must be preceded by an instant vector selector or range vector selector or a subquery");
     }
     Word w = word_of(peek());
     AtKind kind = AtKind::kTimestamp;
@@ -698,7 +746,8 @@ class Parser {
       }
       ms = std::llround(v * 1000);
     }
-    if (m->at != AtKind::kNone) return error({e->pos.start, last_end()}, "@ <timestamp> may not be set multiple times");
+    if (m->at != AtKind::kNone)
+      return error({e->pos.start, last_end()}, "@ <timestamp> may not be set multiple times");
     m->at = kind;
     m->at_ms = ms;
     extend(*e);
@@ -709,9 +758,10 @@ class Parser {
     take();
     TimeModifiers* m = modifiers_of(*e);
     if (!m) {
-      return error(e->pos,
-                   "offset modifier must be preceded by an instant vector selector or range vector selector or a "
-                   "subquery");
+      return error(
+          e->pos,
+          "offset modifier must be preceded by an instant vector selector or range vector selector or a "
+          "subquery");
     }
     int64_t ms = 0;
     ExprPtr expr;
@@ -742,8 +792,9 @@ class Parser {
       return error(e->pos, "anchored modifier can only be used with range vector selectors");
     }
     if (s->anchored || s->smoothed) {
-      return error(e->pos, s->anchored == anchored ? std::string(name) + " modifier may not be set multiple times"
-                                                   : "anchored and smoothed modifiers cannot be used together");
+      return error(e->pos, s->anchored == anchored
+                               ? std::string(name) + " modifier may not be set multiple times"
+                               : "anchored and smoothed modifiers cannot be used together");
     }
     (anchored ? s->anchored : s->smoothed) = true;
     extend(*e);
@@ -752,7 +803,8 @@ class Parser {
 
   // ---- durations ----
   // A plain duration goes to `ms`; one with arithmetic, step() or range() to `expr`. In brackets the whole
-  // arithmetic grammar is open; after offset only signed terms are, so that `x offset 5m + 2` adds to the samples.
+  // arithmetic grammar is open; after offset only signed terms are, so that `x offset 5m + 2` adds to the
+  // samples.
   bool duration(int64_t& ms, ExprPtr& expr, bool bracket) {
     PositionRange start = peek().pos;
     Parsed e = bracket ? duration_expression(0) : offset_duration();
@@ -822,7 +874,8 @@ class Parser {
   }
 
   Parsed duration_expression(int min_precedence) {
-    if (++nesting_ > kQueryDepthMax) return error(peek().pos, "expression is nested more than 500 levels deep");
+    if (++nesting_ > kQueryDepthMax)
+      return error(peek().pos, "expression is nested more than 500 levels deep");
     Parsed lhs;
     if (is_op(BinaryOp::kAdd) || is_op(BinaryOp::kSub)) {
       int32_t start = peek().pos.start;
@@ -834,8 +887,9 @@ class Parser {
     while (lhs) {
       int p = duration_precedence(peek());
       if (p == 0 || p < min_precedence) break;
-      static constexpr std::array<DurationOp, 6> kOps = {DurationOp::kAdd, DurationOp::kSub, DurationOp::kMul,
-                                                         DurationOp::kDiv, DurationOp::kMod, DurationOp::kPow};
+      static constexpr std::array<DurationOp, 6> kOps = {DurationOp::kAdd, DurationOp::kSub,
+                                                         DurationOp::kMul, DurationOp::kDiv,
+                                                         DurationOp::kMod, DurationOp::kPow};
       DurationOp op = kOps[static_cast<size_t>(take().op)];
       Parsed rhs = duration_expression(op == DurationOp::kPow ? p : p + 1);
       if (!rhs) return nullptr;
@@ -869,7 +923,8 @@ class Parser {
     std::string name = t.kind == TokenKind::kIdentifier ? lower(t.text) : "";
     bool no_args = name == "step" || name == "range";
     bool two_args = name == "min_of" || name == "max_of";
-    if ((!no_args && !two_args) || peek(1).kind != TokenKind::kLeftParen) return unexpected(context, expected);
+    if ((!no_args && !two_args) || peek(1).kind != TokenKind::kLeftParen)
+      return unexpected(context, expected);
     auto d = make<DurationExpr>(t.pos.start);
     take();
     take();
@@ -926,8 +981,8 @@ class Parser {
     PositionRange pos{t.pos.start, last_end()};
     size_t n = c->args.size(), want = f->arg_types.size();
     auto count_error = [&](const char* bound, size_t expected) {
-      return error(pos, "expected " + std::string(bound) + std::to_string(expected) + " argument(s) in call to " +
-                            quote(name) + ", got " + std::to_string(n));
+      return error(pos, "expected " + std::string(bound) + std::to_string(expected) +
+                            " argument(s) in call to " + quote(name) + ", got " + std::to_string(n));
     };
     if (f->variadic == 0 && n != want) return count_error("", want);
     if (f->variadic != 0) {
@@ -943,7 +998,8 @@ class Parser {
                                             std::string(promql::describe(c->args[i]->type())) + " instead");
         }
         const auto& s = static_cast<const VectorSelector&>(*c->args[i]);
-        if (!s.name.empty()) return error(s.pos, "expected label selectors only, got vector selector instead");
+        if (!s.name.empty())
+          return error(s.pos, "expected label selectors only, got vector selector instead");
       }
       if (!expect_type(*c->args[i], need, "call to function " + quote(name))) return nullptr;
     }
@@ -966,8 +1022,10 @@ class Parser {
     a->op = *aggregate_op_from(lower(t.text));
     bool experimental = a->op == AggregateOp::kLimitk || a->op == AggregateOp::kLimitRatio;
     if (experimental && !options_.experimental_functions) {
-      return error(t.pos, std::string(to_string(a->op)) +
-                              "() is experimental and must be enabled with --enable-feature=promql-experimental-functions");
+      return error(
+          t.pos,
+          std::string(to_string(a->op)) +
+              "() is experimental and must be enabled with --enable-feature=promql-experimental-functions");
     }
     bool grouped = false;
     auto grouping = [&] {
@@ -1028,7 +1086,8 @@ Result<Matchers> parse_selector(std::string_view text) {
   ParserOptions options;
   auto m = Parser(text, options).run_selector();
   if (m) return std::move(*m);
-  return fail(ErrorCode::kInvalid, line_and_column(text, m.error().pos.start) + ": parse error: " + m.error().message);
+  return fail(ErrorCode::kInvalid,
+              line_and_column(text, m.error().pos.start) + ": parse error: " + m.error().message);
 }
 
 }  // namespace sonde::promql

@@ -19,9 +19,9 @@ inline constexpr int32_t kQueryDepthMax = 500;
 
 // What Prometheus keeps behind feature flags; all refused by default, as there.
 struct ParserOptions {
-  bool experimental_functions = false;   // promql-experimental-functions
-  bool fill_modifiers = false;           // promql-binop-fill-modifiers
-  bool extended_range_selectors = false; // promql-extended-range-selectors
+  bool experimental_functions = false;    // promql-experimental-functions
+  bool fill_modifiers = false;            // promql-binop-fill-modifiers
+  bool extended_range_selectors = false;  // promql-extended-range-selectors
   bool duration_expressions = true;
 
   static ParserOptions everything() { return {true, true, true, true}; }

@@ -1,5 +1,6 @@
-// Strategy: any bytes as a query, with every experiment on. Invariants: no crash, hang or deep recursion; what parses
-// prints to text that parses again and prints the same; the pretty form parses to the same tree too.
+// Strategy: any bytes as a query, with every experiment on. Invariants: no crash, hang or deep recursion;
+// what parses prints to text that parses again and prints the same; the pretty form parses to the same tree
+// too.
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>

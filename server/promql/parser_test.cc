@@ -92,7 +92,8 @@ TEST_CASE("parser: errors say where and what, as Prometheus does") {
         "1:6: parse error: expected type range vector in call to function \"rate\", got instant vector");
   CHECK(error_of("1 == 1") == "1:1: parse error: comparisons between scalars must use BOOL modifier");
   CHECK(error_of("\n\n foo[5x]") == "3:6: parse error: bad number or duration syntax: \"5x\"");
-  CHECK(error_of("a and 1") == "1:1: parse error: set operator \"and\" not allowed in binary scalar expression");
+  CHECK(error_of("a and 1") ==
+        "1:1: parse error: set operator \"and\" not allowed in binary scalar expression");
   CHECK(error_of("mad_over_time(a[5m])").find("mad_over_time") != std::string::npos);
   CHECK(error_of("rate(a[5m] anchored)").find("experimental") != std::string::npos);
 }

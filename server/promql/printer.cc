@@ -45,7 +45,9 @@ std::string extended_to_string(const VectorSelector& s) {
   return s.anchored ? " anchored" : s.smoothed ? " smoothed" : "";
 }
 
-std::string range_to_string(int64_t ms, const ExprPtr& expr) { return expr ? to_string(*expr) : format_duration_ms(ms); }
+std::string range_to_string(int64_t ms, const ExprPtr& expr) {
+  return expr ? to_string(*expr) : format_duration_ms(ms);
+}
 
 std::string label_list(const std::vector<std::string>& labels) {
   std::string out = "(";
@@ -77,7 +79,8 @@ std::string binary_operator(const BinaryExpr& b) {
   if (b.return_bool) out += " bool";
   const VectorMatching& m = b.matching;
   bool grouped = m.card == MatchCardinality::kManyToOne || m.card == MatchCardinality::kOneToMany;
-  if (!m.labels.empty() || m.on || grouped) out += std::string(m.on ? " on " : " ignoring ") + label_list(m.labels);
+  if (!m.labels.empty() || m.on || grouped)
+    out += std::string(m.on ? " on " : " ignoring ") + label_list(m.labels);
   if (grouped) {
     out += std::string(m.card == MatchCardinality::kManyToOne ? " group_left " : " group_right ") +
            label_list(m.include);
@@ -142,7 +145,8 @@ class Prettifier {
       }
       return out + indent + ")";
     }
-    if (const auto* p = as<ParenExpr>(e)) return indent + "(\n" + at(*p->expr, level + 1) + "\n" + indent + ")";
+    if (const auto* p = as<ParenExpr>(e))
+      return indent + "(\n" + at(*p->expr, level + 1) + "\n" + indent + ")";
     if (const auto* s = as<SubqueryExpr>(e)) return at(*s->expr, level) + subquery_suffix(*s);
     if (const auto* u = as<UnaryExpr>(e)) {
       std::string child = at(*u->expr, level);

@@ -58,7 +58,8 @@ class Scanner {
     if (!accept("x")) return 0;
     size_t n = 0;
     auto r = std::from_chars(in_.data() + at_, in_.data() + in_.size(), n);
-    if (r.ec != std::errc() || n > kRepeatMax) return bad("bad repetition in series values: " + std::string(rest()));
+    if (r.ec != std::errc() || n > kRepeatMax)
+      return bad("bad repetition in series values: " + std::string(rest()));
     at_ = static_cast<size_t>(r.ptr - in_.data());
     return n;
   }
@@ -74,7 +75,8 @@ class Scanner {
     Scanner s(body);
     while (!s.at_end()) {
       size_t colon = s.rest().find(':');
-      if (colon == std::string_view::npos) return bad("histogram field without a colon: " + std::string(s.rest()));
+      if (colon == std::string_view::npos)
+        return bad("histogram field without a colon: " + std::string(s.rest()));
       std::string_view key = s.rest().substr(0, colon);
       s.at_ += colon + 1;
       if (key == "buckets" || key == "n_buckets" || key == "custom_values") {
@@ -127,7 +129,8 @@ class Scanner {
       h.positive_spans = {{static_cast<int32_t>(offset), static_cast<uint32_t>(h.positive_buckets.size())}};
     }
     if (!h.negative_buckets.empty()) {
-      h.negative_spans = {{static_cast<int32_t>(negative_offset), static_cast<uint32_t>(h.negative_buckets.size())}};
+      h.negative_spans = {
+          {static_cast<int32_t>(negative_offset), static_cast<uint32_t>(h.negative_buckets.size())}};
     }
     return h;
   }
@@ -139,7 +142,9 @@ class Scanner {
 };
 
 SequenceValue value_of(double v) { return {false, v, nullptr}; }
-SequenceValue value_of(const NativeHistogram& h) { return {false, 0, std::make_shared<const NativeHistogram>(h)}; }
+SequenceValue value_of(const NativeHistogram& h) {
+  return {false, 0, std::make_shared<const NativeHistogram>(h)};
+}
 
 Result<> read_histograms(Scanner& s, std::vector<SequenceValue>& out) {
   SONDE_TRY(NativeHistogram h, s.histogram());
@@ -241,7 +246,8 @@ Result<std::vector<SequenceValue>> parse_sequence(std::string_view text) {
     } else {
       double v = 0, step = 0;
       if (!s.number(v)) return bad("bad series value: " + std::string(s.rest()));
-      if (!s.blank() && s.rest()[0] != 'x' && !s.number(step)) return bad("bad series value: " + std::string(s.rest()));
+      if (!s.blank() && s.rest()[0] != 'x' && !s.number(step))
+        return bad("bad series value: " + std::string(s.rest()));
       SONDE_TRY(size_t n, s.repeat());
       for (size_t i = 0; i <= n; i++) {
         out.push_back(value_of(v));
@@ -263,8 +269,8 @@ Result<std::vector<std::optional<int64_t>>> parse_offsets(std::string_view text)
     bool negative = false;
     if (i < text.size() && (text[i] == '+' || text[i] == '-')) negative = text[i++] == '-';
     size_t n = 0;
-    while (i + n < text.size() && (is_digit(text[i + n]) || (text[i + n] >= 'a' && text[i + n] <= 'w') ||
-                                   text[i + n] == 'y')) {
+    while (i + n < text.size() &&
+           (is_digit(text[i + n]) || (text[i + n] >= 'a' && text[i + n] <= 'w') || text[i + n] == 'y')) {
       n++;
     }
     auto d = parse_duration_ms(text.substr(i, n));

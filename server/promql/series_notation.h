@@ -1,4 +1,5 @@
-// The notation of series in `.test` scripts and rule tests: metric{a="b"} 0+10x5 _ stale {{schema:0 count:2}}.
+// The notation of series in `.test` scripts and rule tests: metric{a="b"} 0+10x5 _ stale {{schema:0
+// count:2}}.
 #pragma once
 
 #include <optional>
@@ -19,7 +20,7 @@ struct SequenceValue {
 
 struct SeriesNotation {
   LabelSet labels;
-  bool start_times = false;            // metric@st: `offsets` instead of values
+  bool start_times = false;  // metric@st: `offsets` instead of values
   std::vector<SequenceValue> values;
   std::vector<std::optional<int64_t>> offsets;  // ms relative to each sample
 };

@@ -64,13 +64,16 @@ bool nearly_equal(double a, double b) {
 bool nearly_equal(const NativeHistogram& expected, const NativeHistogram& actual) {
   NativeHistogram a = compacted(expected), b = compacted(actual);
   auto lists = [](const std::vector<double>& x, const std::vector<double>& y) {
-    return x.size() == y.size() && std::equal(x.begin(), x.end(), y.begin(), [](double l, double r) { return nearly_equal(l, r); });
+    return x.size() == y.size() &&
+           std::equal(x.begin(), x.end(), y.begin(), [](double l, double r) { return nearly_equal(l, r); });
   };
-  if (expected.counter_reset != CounterReset::kUnknown && expected.counter_reset != actual.counter_reset) return false;
+  if (expected.counter_reset != CounterReset::kUnknown && expected.counter_reset != actual.counter_reset)
+    return false;
   return a.schema == b.schema && a.custom_values == b.custom_values && a.zero_threshold == b.zero_threshold &&
          a.positive_spans == b.positive_spans && a.negative_spans == b.negative_spans &&
          lists(a.positive_buckets, b.positive_buckets) && lists(a.negative_buckets, b.negative_buckets) &&
-         nearly_equal(a.count, b.count) && nearly_equal(a.sum, b.sum) && nearly_equal(a.zero_count, b.zero_count);
+         nearly_equal(a.count, b.count) && nearly_equal(a.sum, b.sum) &&
+         nearly_equal(a.zero_count, b.zero_count);
 }
 
 std::string print(double v, const HistogramPtr& h) { return h ? to_string(*h) : format_value(v); }
@@ -109,7 +112,8 @@ struct Eval {
 
 class Runner {
  public:
-  Runner(const StoreFactory& make_store, const EngineOptions& options) : make_store_(make_store), options_(options) {}
+  Runner(const StoreFactory& make_store, const EngineOptions& options)
+      : make_store_(make_store), options_(options) {}
 
   Result<ScriptResult> run(std::string_view text) {
     split(text);
@@ -182,8 +186,10 @@ class Runner {
       l.values = std::move(s->values);
       l.offsets.clear();
       if (starts) {
-        if (starts->labels != l.labels) return wrong("start timestamps are not followed by the samples of their series");
-        if (starts->offsets.size() != l.values.size()) return wrong("start timestamps and samples differ in number");
+        if (starts->labels != l.labels)
+          return wrong("start timestamps are not followed by the samples of their series");
+        if (starts->offsets.size() != l.values.size())
+          return wrong("start timestamps and samples differ in number");
         l.offsets = std::move(starts->offsets);
         starts.reset();
       }
@@ -220,7 +226,8 @@ class Runner {
       HistogramPtr now = v.h;
       bool counters = now && previous && now->counter_reset == CounterReset::kUnknown &&
                       previous->counter_reset != CounterReset::kGauge && now->schema == previous->schema &&
-                      now->zero_threshold == previous->zero_threshold && now->custom_values == previous->custom_values;
+                      now->zero_threshold == previous->zero_threshold &&
+                      now->custom_values == previous->custom_values;
       if (counters && !detect_reset(*now, *previous)) {
         NativeHistogram h = *now;
         h.counter_reset = CounterReset::kNoReset;
@@ -290,7 +297,8 @@ class Runner {
         if (!any || !monotonic) continue;
         auto count = at(p.count, i);
         h.count = count ? *count : previous;
-        if (h.positive_buckets.size() == h.custom_values.size()) h.positive_buckets.push_back(h.count - previous);
+        if (h.positive_buckets.size() == h.custom_values.size())
+          h.positive_buckets.push_back(h.count - previous);
         h.sum = at(p.sum, i).value_or(0);
         h.positive_spans = {{0, static_cast<uint32_t>(h.positive_buckets.size())}};
         l.values[i] = {false, 0, std::make_shared<const NativeHistogram>(compacted(std::move(h)))};
@@ -413,7 +421,8 @@ class Runner {
       }
     }
     for (const Note& n : expected) {
-      if (std::none_of(actual.begin(), actual.end(), [&](const Annotation& a) { return n.matches(a.text); })) {
+      if (std::none_of(actual.begin(), actual.end(),
+                       [&](const Annotation& a) { return n.matches(a.text); })) {
         return std::string("missing ") + kind + ": " + n.text + "; got: " + actual[0].text;
       }
     }
@@ -456,7 +465,8 @@ class Runner {
     if (!tree) return "does not parse twice: " + tree.error().message;
     bool depends_on_time = false;
     walk(**tree, [&](const Expr& node, const std::vector<const Expr*>& path) {
-      if (const auto* c = as<Call>(node)) depends_on_time |= c->function->time_dependent || mentions_query_range(*c);
+      if (const auto* c = as<Call>(node))
+        depends_on_time |= c->function->time_dependent || mentions_query_range(*c);
       bool below_pinned = std::any_of(path.begin(), path.end(), [](const Expr* p) {
         const auto* s = as<SubqueryExpr>(p);
         return s && s->modifiers.at != AtKind::kNone;
@@ -499,7 +509,8 @@ class Runner {
     }
     int64_t minute = 60'000;
     QueryContext context;
-    auto r = engine.range(e.query, {e.start - minute}, {e.start + minute}, Duration::milliseconds(minute), context);
+    auto r = engine.range(e.query, {e.start - minute}, {e.start + minute}, Duration::milliseconds(minute),
+                          context);
     if (!r) return "as a range query: " + r.error().message;
     const auto& m = std::get<Matrix>(r->value);
     Value middle;
@@ -545,7 +556,9 @@ class Runner {
     }
     if (const auto* s = std::get_if<Scalar>(&value)) {
       if (!e.scalar) return "expected a vector, got scalar " + format_value(s->v);
-      return nearly_equal(*e.scalar, s->v) ? "" : "expected " + format_value(*e.scalar) + ", got " + format_value(s->v);
+      return nearly_equal(*e.scalar, s->v)
+                 ? ""
+                 : "expected " + format_value(*e.scalar) + ", got " + format_value(s->v);
     }
     const auto* v = std::get_if<Vector>(&value);
     if (!v) return "unexpected type of result";
@@ -582,7 +595,8 @@ class Runner {
     return "";
   }
 
-  static std::string compare_matrix(const Eval& e, const Matrix& m, int64_t start, int64_t end, int64_t step) {
+  static std::string compare_matrix(const Eval& e, const Matrix& m, int64_t start, int64_t end,
+                                    int64_t step) {
     for (size_t i = 1; i < m.size(); i++) {
       if (!(m[i - 1].labels < m[i].labels)) return "the matrix is not sorted by labels";
     }
@@ -601,21 +615,26 @@ class Runner {
         bool is_histogram = h < s.histograms.size() && s.histogram_times[h].ms == t;
         std::string where = s.labels.to_string() + " at " + std::to_string(t) + " ms: ";
         if (want[i].omitted) {
-          if (is_float || is_histogram) return where + "unexpected " + print(is_float ? s.floats[f] : 0, is_float ? nullptr : s.histograms[h]);
+          if (is_float || is_histogram)
+            return where + "unexpected " +
+                   print(is_float ? s.floats[f] : 0, is_float ? nullptr : s.histograms[h]);
           continue;
         }
         if (!is_float && !is_histogram) return where + "missing " + print(want[i].v, want[i].h);
         double v = is_float ? s.floats[f] : 0;
         HistogramPtr hist = is_float ? nullptr : s.histograms[h];
-        if (!same(want[i], v, hist)) return where + "expected " + print(want[i].v, want[i].h) + ", got " + print(v, hist);
+        if (!same(want[i], v, hist))
+          return where + "expected " + print(want[i].v, want[i].h) + ", got " + print(v, hist);
         f += is_float;
         h += is_histogram;
       }
-      if (f < s.floats.size() || h < s.histograms.size()) return s.labels.to_string() + ": more points than expected";
+      if (f < s.floats.size() || h < s.histograms.size())
+        return s.labels.to_string() + ": more points than expected";
       expected.erase(it);
     }
     for (const auto& [key, s] : expected) {
-      bool any = std::any_of(s->values.begin(), s->values.end(), [](const SequenceValue& v) { return !v.omitted; });
+      bool any =
+          std::any_of(s->values.begin(), s->values.end(), [](const SequenceValue& v) { return !v.omitted; });
       if (any) return "missing series " + s->labels.to_string();
     }
     return "";
@@ -641,7 +660,8 @@ EngineOptions script_engine_options() {
   return o;
 }
 
-Result<ScriptResult> run_script(std::string_view text, const StoreFactory& make_store, const EngineOptions& options) {
+Result<ScriptResult> run_script(std::string_view text, const StoreFactory& make_store,
+                                const EngineOptions& options) {
   return Runner(make_store, options).run(text);
 }
 

@@ -60,7 +60,7 @@ struct QueryStats {
 };
 
 struct QueryResult {
-  Value value;  // a matrix is sorted by labels
+  Value value;                       // a matrix is sorted by labels
   std::vector<Annotation> warnings;  // of the language, then of the store
   std::vector<Annotation> infos;
   QueryStats stats;

@@ -10,8 +10,8 @@ struct Table {
   std::vector<const Function*> by_name;
 
   Table() {
-    for (auto family : {math_functions, time_functions, rate_functions, over_time_functions, histogram_functions,
-                        label_functions, vector_functions, info_functions}) {
+    for (auto family : {math_functions, time_functions, rate_functions, over_time_functions,
+                        histogram_functions, label_functions, vector_functions, info_functions}) {
       for (Function& f : family()) rows.push_back(std::move(f));
     }
     for (const Function& f : rows) by_name.push_back(&f);
@@ -31,8 +31,9 @@ std::span<const Function* const> all_functions() { return table().by_name; }
 
 const Function* find_function(std::string_view name) {
   auto all = all_functions();
-  auto it = std::lower_bound(all.begin(), all.end(), name,
-                             [](const Function* f, std::string_view n) { return std::string_view(f->name) < n; });
+  auto it = std::lower_bound(all.begin(), all.end(), name, [](const Function* f, std::string_view n) {
+    return std::string_view(f->name) < n;
+  });
   return it != all.end() && (*it)->name == name ? *it : nullptr;
 }
 

@@ -29,7 +29,8 @@ using CallCode = Result<EvalValue> (*)(Evaluator& ev, const Call& call, const Gr
 struct Function {
   const char* name;
   std::vector<ValueType> arg_types;
-  int variadic = 0;  // 0: exactly arg_types; n > 0: up to n of them may be left out; -1: the last repeats, or none
+  int variadic =
+      0;  // 0: exactly arg_types; n > 0: up to n of them may be left out; -1: the last repeats, or none
   ValueType return_type = ValueType::kVector;
   const char* doc = "";
   // Exactly one of the three.
@@ -37,8 +38,8 @@ struct Function {
   MapCode map = nullptr;
   CallCode call = nullptr;
   bool experimental = false;
-  bool keeps_name = false;       // of window functions: the metric name stays
-  bool time_dependent = false;   // not the same at every step even when all its arguments are
+  bool keeps_name = false;      // of window functions: the metric name stays
+  bool time_dependent = false;  // not the same at every step even when all its arguments are
 };
 
 // In order of name. Rows live for ever.

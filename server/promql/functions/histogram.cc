@@ -27,7 +27,8 @@ struct Repair {
   double max_diff = 0;
 };
 
-// Sorted, equal bounds joined, counts never falling; deltas below 1e-12 of the sum are noise. False without +Inf.
+// Sorted, equal bounds joined, counts never falling; deltas below 1e-12 of the sum are noise. False without
+// +Inf.
 bool prepare(ClassicBuckets& buckets, Repair& repair) {
   std::stable_sort(buckets.begin(), buckets.end(),
                    [](const ClassicBucket& a, const ClassicBucket& b) { return a.upper < b.upper; });
@@ -48,7 +49,8 @@ bool prepare(ClassicBuckets& buckets, Repair& repair) {
     constexpr double kTolerance = 1e-12;
     double sum = std::fabs(now) + std::fabs(previous);
     if (std::isnan(now)) continue;
-    if (sum > 0 && std::fabs(now - previous) / std::min(sum, std::numeric_limits<double>::max()) < kTolerance) {
+    if (sum > 0 &&
+        std::fabs(now - previous) / std::min(sum, std::numeric_limits<double>::max()) < kTolerance) {
       buckets[i].count = previous;
     } else if (now < previous) {
       repair.forced = true;
@@ -136,7 +138,8 @@ std::string for_metric(const LabelSet& labels) {
   return name.empty() ? "" : " for metric name " + quote(name);
 }
 
-std::vector<HistogramGroup> group_histograms(Evaluator& ev, PositionRange pos, const std::vector<Series>& input) {
+std::vector<HistogramGroup> group_histograms(Evaluator& ev, PositionRange pos,
+                                             const std::vector<Series>& input) {
   std::vector<HistogramGroup> groups;
   std::unordered_map<LabelSet, size_t, LabelSetHash> index;
   auto group_of = [&](LabelSet labels, bool drop_name) -> HistogramGroup& {
@@ -146,14 +149,15 @@ std::vector<HistogramGroup> group_histograms(Evaluator& ev, PositionRange pos, c
   };
   for (const Series& s : input) {
     bool floats = std::any_of(s.kinds.begin(), s.kinds.end(), [](uint8_t k) { return k == Series::kFloat; });
-    bool natives = std::any_of(s.kinds.begin(), s.kinds.end(), [](uint8_t k) { return k == Series::kHistogram; });
+    bool natives =
+        std::any_of(s.kinds.begin(), s.kinds.end(), [](uint8_t k) { return k == Series::kHistogram; });
     if (floats) {
       double bound = 0;
       if (parse_bound(s.labels.get(kLe), bound)) {
         group_of(LabelBuilder(s.labels).del(kLe).build(), s.drop_name).classic.emplace_back(bound, &s);
       } else {
-        ev.warn(pos, "bucket label \"le\" is missing or has a malformed value of " + quote(s.labels.get(kLe)) +
-                         for_metric(s.labels));
+        ev.warn(pos, "bucket label \"le\" is missing or has a malformed value of " +
+                         quote(s.labels.get(kLe)) + for_metric(s.labels));
       }
     }
     if (natives) group_of(s.labels, s.drop_name).native.push_back(&s);
@@ -163,8 +167,8 @@ std::vector<HistogramGroup> group_histograms(Evaluator& ev, PositionRange pos, c
 
 // One value for each histogram and step.
 template <class Classic, class Native>
-Result<EvalValue> per_histogram(Evaluator& ev, PositionRange pos, const std::vector<Series>& input, size_t steps,
-                                Classic classic, Native native) {
+Result<EvalValue> per_histogram(Evaluator& ev, PositionRange pos, const std::vector<Series>& input,
+                                size_t steps, Classic classic, Native native) {
   EvalValue out;
   ClassicBuckets buckets;
   for (HistogramGroup& g : group_histograms(ev, pos, input)) {
@@ -198,10 +202,12 @@ Result<EvalValue> per_histogram(Evaluator& ev, PositionRange pos, const std::vec
 void note_repair(Evaluator& ev, PositionRange pos, const LabelSet& labels, const Repair& r, int64_t ms) {
   if (!r.forced) return;
   std::string diff = format_g(r.max_diff);
-  ev.info(pos, "input to histogram_quantile needed to be fixed for monotonicity (see "
-               "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)" +
-                   for_metric(labels) + ", from buckets " + format_g(r.min_bucket) + " to " + format_g(r.max_bucket) +
-                   ", with a max diff of " + diff + ", at " + std::to_string(ms / 1000) + "s");
+  ev.info(pos,
+          "input to histogram_quantile needed to be fixed for monotonicity (see "
+          "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)" +
+              for_metric(labels) + ", from buckets " + format_g(r.min_bucket) + " to " +
+              format_g(r.max_bucket) + ", with a max diff of " + diff + ", at " + std::to_string(ms / 1000) +
+              "s");
 }
 
 void note_nan(Evaluator& ev, PositionRange pos, const LabelSet& labels, int share) {
@@ -216,8 +222,9 @@ void check_quantile(Evaluator& ev, PositionRange pos, double q) {
   }
 }
 
-Result<EvalValue> quantiles(Evaluator& ev, PositionRange pos, PositionRange q_pos, const std::vector<double>& q,
-                            const std::vector<Series>& input, const Grid& grid) {
+Result<EvalValue> quantiles(Evaluator& ev, PositionRange pos, PositionRange q_pos,
+                            const std::vector<double>& q, const std::vector<Series>& input,
+                            const Grid& grid) {
   for (double each : q) check_quantile(ev, q_pos, each);
   return per_histogram(
       ev, pos, input, grid.count,
@@ -276,8 +283,9 @@ Result<EvalValue> histogram_fraction_call(Evaluator& ev, const Call& call, const
         bool nan = false;
         double f = histogram_fraction(lower[i], upper[i], h, &nan);
         if (nan) {
-          ev.info(pos, "input to histogram_fraction has NaN observations, which are excluded from all fractions" +
-                           for_metric(labels));
+          ev.info(pos,
+                  "input to histogram_fraction has NaN observations, which are excluded from all fractions" +
+                      for_metric(labels));
         }
         return f;
       });
@@ -285,9 +293,13 @@ Result<EvalValue> histogram_fraction_call(Evaluator& ev, const Call& call, const
 
 using Statistic = double (*)(const NativeHistogram&);
 
-template <Statistic F>
+// `notes_resets`: statistics that do not need buckets have resets noted as they are read, as in Prometheus.
+template <Statistic F, bool notes_resets = false>
 Result<EvalValue> of_native(Evaluator& ev, const Call& call, const Grid& grid) {
-  SONDE_TRY(EvalValue v, ev.eval(*call.args[0], grid));
+  bool noted = ev.note_resets(notes_resets);
+  auto input = ev.eval(*call.args[0], grid);
+  ev.note_resets(noted);
+  SONDE_TRY(EvalValue v, std::move(input));
   for (Series& s : v.series) {
     for (size_t i = 0; i < s.kinds.size(); i++) {
       if (s.is_histogram(i)) {
@@ -328,11 +340,13 @@ std::vector<Function> histogram_functions() {
           "Several quantiles at once; the named label says which."),
       row("histogram_fraction", {kS, kS, kV}, histogram_fraction_call,
           "Share of observations between the two bounds."),
-      row("histogram_count", {kV}, of_native<count_of>, "Number of observations of native histograms."),
-      row("histogram_sum", {kV}, of_native<sum_of>, "Sum of observations of native histograms."),
-      row("histogram_avg", {kV}, of_native<average_of>, "Average observation of native histograms."),
-      row("histogram_stdvar", {kV}, of_native<histogram_variance>, "Estimated variance of native histograms."),
-      row("histogram_stddev", {kV}, of_native<deviation_of>, "Estimated standard deviation of native histograms."),
+      row("histogram_count", {kV}, of_native<count_of, true>, "Number of observations of native histograms."),
+      row("histogram_sum", {kV}, of_native<sum_of, true>, "Sum of observations of native histograms."),
+      row("histogram_avg", {kV}, of_native<average_of, true>, "Average observation of native histograms."),
+      row("histogram_stdvar", {kV}, of_native<histogram_variance>,
+          "Estimated variance of native histograms."),
+      row("histogram_stddev", {kV}, of_native<deviation_of>,
+          "Estimated standard deviation of native histograms."),
   };
   rows[1].variadic = -1;
   rows[1].experimental = true;

@@ -55,12 +55,11 @@ struct Plan {
   bool positive = false;  // one of `names` says what to take
   bool required = false;  // a data matcher does not match the empty value
 
-  bool is_info_metric(const LabelSet& labels) const {
-    return positive && all_match(names, labels);
-  }
+  bool is_info_metric(const LabelSet& labels) const { return positive && all_match(names, labels); }
   bool wants(std::string_view label) const {
     if (label == kMetricName || identifying(label)) return false;
-    return data.empty() || std::any_of(data.begin(), data.end(), [&](const Matcher& m) { return m.name() == label; });
+    return data.empty() ||
+           std::any_of(data.begin(), data.end(), [&](const Matcher& m) { return m.name() == label; });
   }
 };
 
@@ -100,6 +99,13 @@ Result<EvalValue> info(Evaluator& ev, const Call& call, const Grid& grid) {
     selector.modifiers.at_ms = shift.pinned_at;
   }
   SONDE_TRY(EvalValue found, ev.eval_selector(selector, grid, Evaluator::Take::kTime));
+  SONDE_TRY(EvalValue values, ev.eval_selector(selector, grid, Evaluator::Take::kValue));
+  for (const Series& s : values.series) {
+    if (!s.histograms.empty()) {
+      return fail(ErrorCode::kConflict,
+                  "this should be an info metric, with float samples: " + s.labels.to_string());
+    }
+  }
   std::map<std::string, std::vector<InfoSeries>> by_identity;
   for (Series& s : found.series) {
     LabelSet labels = s.labels;

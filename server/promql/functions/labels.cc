@@ -26,7 +26,9 @@ std::string expand(std::string_view t, const RE2& re, const std::vector<re2::Str
     bool brace = t.size() > 1 && t[1] == '{';
     if (brace) start = 2;
     size_t n = 0;
-    while (start + n < t.size() && (std::isalnum(static_cast<unsigned char>(t[start + n])) || t[start + n] == '_')) n++;
+    while (start + n < t.size() &&
+           (std::isalnum(static_cast<unsigned char>(t[start + n])) || t[start + n] == '_'))
+      n++;
     bool closed = !brace || (start + n < t.size() && t[start + n] == '}');
     if (n == 0 || !closed) {
       out += '$';
@@ -54,11 +56,13 @@ Result<EvalValue> label_replace(Evaluator& ev, const Call& call, const Grid& gri
   SONDE_TRY(std::string replacement, ev.eval_string(*call.args[2]));
   SONDE_TRY(std::string source, ev.eval_string(*call.args[3]));
   SONDE_TRY(std::string pattern, ev.eval_string(*call.args[4]));
-  if (pattern.size() > 4096) return fail(ErrorCode::kLimit, "regular expression in label_replace() is longer than 4096 bytes");
+  if (pattern.size() > 4096)
+    return fail(ErrorCode::kLimit, "regular expression in label_replace() is longer than 4096 bytes");
   RE2::Options options;
   options.set_log_errors(false);
   RE2 re("^(?s:" + pattern + ")$", options);
-  if (!re.ok()) return fail(ErrorCode::kConflict, "invalid regular expression in label_replace(): " + pattern);
+  if (!re.ok())
+    return fail(ErrorCode::kConflict, "invalid regular expression in label_replace(): " + pattern);
   if (!valid_label(destination)) {
     return fail(ErrorCode::kConflict, "invalid destination label name in label_replace(): " + destination);
   }
@@ -67,7 +71,8 @@ Result<EvalValue> label_replace(Evaluator& ev, const Call& call, const Grid& gri
   for (Series& s : v.series) {
     std::string_view value = s.labels.get(source);
     re2::StringPiece text(value.data(), value.size());
-    if (!re.Match(text, 0, value.size(), RE2::ANCHOR_BOTH, groups.data(), static_cast<int>(group_count))) continue;
+    if (!re.Match(text, 0, value.size(), RE2::ANCHOR_BOTH, groups.data(), static_cast<int>(group_count)))
+      continue;
     std::string result = expand(replacement, re, groups);
     s.labels = LabelBuilder(s.labels).set(destination, result).build();
     if (destination == kMetricName) s.drop_name = false;
@@ -83,7 +88,8 @@ Result<EvalValue> label_join(Evaluator& ev, const Call& call, const Grid& grid) 
   std::vector<std::string> sources;
   for (size_t i = 3; i < call.args.size(); i++) {
     SONDE_TRY(std::string source, ev.eval_string(*call.args[i]));
-    if (!valid_label(source)) return fail(ErrorCode::kConflict, "invalid source label name in label_join(): " + source);
+    if (!valid_label(source))
+      return fail(ErrorCode::kConflict, "invalid source label name in label_join(): " + source);
     sources.push_back(std::move(source));
   }
   if (!valid_label(destination)) {
@@ -187,9 +193,11 @@ std::vector<Function> label_functions() {
           "Sets a label from a regular expression's match on another."),
       row("label_join", {kV, kT, kT, kT}, -1, label_join, "Sets a label to others joined by a separator."),
       row("sort", {kV}, 0, sort_by_value<1>, "By value, ascending; NaN last. Of instant queries only."),
-      row("sort_desc", {kV}, 0, sort_by_value<-1>, "By value, descending; NaN last. Of instant queries only."),
+      row("sort_desc", {kV}, 0, sort_by_value<-1>,
+          "By value, descending; NaN last. Of instant queries only."),
       row("sort_by_label", {kV, kT}, -1, sort_by_label<1>, "By the given labels, in natural order."),
-      row("sort_by_label_desc", {kV, kT}, -1, sort_by_label<-1>, "By the given labels, in reverse natural order."),
+      row("sort_by_label_desc", {kV, kT}, -1, sort_by_label<-1>,
+          "By the given labels, in reverse natural order."),
   };
 }
 

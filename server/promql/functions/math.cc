@@ -93,7 +93,8 @@ Function row(const char* name, MapCode code, const char* doc) {
   return f;
 }
 
-Function row(const char* name, std::vector<ValueType> args, CallCode code, const char* doc, int variadic = 0) {
+Function row(const char* name, std::vector<ValueType> args, CallCode code, const char* doc,
+             int variadic = 0) {
   Function f;
   f.name = name;
   f.arg_types = std::move(args);
@@ -108,34 +109,60 @@ Function row(const char* name, std::vector<ValueType> args, CallCode code, const
 std::vector<Function> math_functions() {
   constexpr auto kV = ValueType::kVector, kS = ValueType::kScalar;
   std::vector<Function> rows = {
-      row("abs", [](double x) { return std::fabs(x); }, "Absolute value."),
-      row("ceil", [](double x) { return std::ceil(x); }, "Rounded up to the next integer."),
-      row("floor", [](double x) { return std::floor(x); }, "Rounded down to the next integer."),
-      row("sgn", [](double x) { return x < 0 ? -1.0 : x > 0 ? 1.0 : x; }, "Sign: -1, 0 or 1."),
-      row("sqrt", [](double x) { return std::sqrt(x); }, "Square root."),
-      row("exp", [](double x) { return std::exp(x); }, "e to the power of the value."),
-      row("ln", [](double x) { return std::log(x); }, "Natural logarithm."),
-      row("log2", [](double x) { return std::log2(x); }, "Logarithm to base 2."),
-      row("log10", [](double x) { return std::log10(x); }, "Logarithm to base 10."),
-      row("acos", [](double x) { return std::acos(x); }, "Arc cosine, in radians."),
-      row("acosh", [](double x) { return std::acosh(x); }, "Inverse hyperbolic cosine."),
-      row("asin", [](double x) { return std::asin(x); }, "Arc sine, in radians."),
-      row("asinh", [](double x) { return std::asinh(x); }, "Inverse hyperbolic sine."),
-      row("atan", [](double x) { return std::atan(x); }, "Arc tangent, in radians."),
-      row("atanh", [](double x) { return std::atanh(x); }, "Inverse hyperbolic tangent."),
-      row("cos", [](double x) { return std::cos(x); }, "Cosine of radians."),
-      row("cosh", [](double x) { return std::cosh(x); }, "Hyperbolic cosine."),
-      row("sin", [](double x) { return std::sin(x); }, "Sine of radians."),
-      row("sinh", [](double x) { return std::sinh(x); }, "Hyperbolic sine."),
-      row("tan", [](double x) { return std::tan(x); }, "Tangent of radians."),
-      row("tanh", [](double x) { return std::tanh(x); }, "Hyperbolic tangent."),
-      row("deg", [](double x) { return x * 180 / std::numbers::pi; }, "Radians to degrees."),
-      row("rad", [](double x) { return x * std::numbers::pi / 180; }, "Degrees to radians."),
+      row(
+          "abs", [](double x) { return std::fabs(x); }, "Absolute value."),
+      row(
+          "ceil", [](double x) { return std::ceil(x); }, "Rounded up to the next integer."),
+      row(
+          "floor", [](double x) { return std::floor(x); }, "Rounded down to the next integer."),
+      row(
+          "sgn", [](double x) { return x < 0   ? -1.0
+                                       : x > 0 ? 1.0
+                                               : x; }, "Sign: -1, 0 or 1."),
+      row(
+          "sqrt", [](double x) { return std::sqrt(x); }, "Square root."),
+      row(
+          "exp", [](double x) { return std::exp(x); }, "e to the power of the value."),
+      row(
+          "ln", [](double x) { return std::log(x); }, "Natural logarithm."),
+      row(
+          "log2", [](double x) { return std::log2(x); }, "Logarithm to base 2."),
+      row(
+          "log10", [](double x) { return std::log10(x); }, "Logarithm to base 10."),
+      row(
+          "acos", [](double x) { return std::acos(x); }, "Arc cosine, in radians."),
+      row(
+          "acosh", [](double x) { return std::acosh(x); }, "Inverse hyperbolic cosine."),
+      row(
+          "asin", [](double x) { return std::asin(x); }, "Arc sine, in radians."),
+      row(
+          "asinh", [](double x) { return std::asinh(x); }, "Inverse hyperbolic sine."),
+      row(
+          "atan", [](double x) { return std::atan(x); }, "Arc tangent, in radians."),
+      row(
+          "atanh", [](double x) { return std::atanh(x); }, "Inverse hyperbolic tangent."),
+      row(
+          "cos", [](double x) { return std::cos(x); }, "Cosine of radians."),
+      row(
+          "cosh", [](double x) { return std::cosh(x); }, "Hyperbolic cosine."),
+      row(
+          "sin", [](double x) { return std::sin(x); }, "Sine of radians."),
+      row(
+          "sinh", [](double x) { return std::sinh(x); }, "Hyperbolic sine."),
+      row(
+          "tan", [](double x) { return std::tan(x); }, "Tangent of radians."),
+      row(
+          "tanh", [](double x) { return std::tanh(x); }, "Hyperbolic tangent."),
+      row(
+          "deg", [](double x) { return x * 180 / std::numbers::pi; }, "Radians to degrees."),
+      row(
+          "rad", [](double x) { return x * std::numbers::pi / 180; }, "Degrees to radians."),
       row("clamp", {kV, kS, kS}, clamp, "Limited to [min, max]; empty when min > max."),
       row("clamp_min", {kV, kS}, clamp_min, "Limited from below."),
       row("clamp_max", {kV, kS}, clamp_max, "Limited from above."),
-      row("round", {kV, kS}, round, "Rounded to the nearest multiple of the second argument (1); ties go up.", 1),
-      row("pi", {}, pi, "π."),
+      row("round", {kV, kS}, round, "Rounded to the nearest multiple of the second argument (1); ties go up.",
+          1),
+      row("pi", {}, pi, "The number π."),
       row("max_of", {kS, kS}, of_two<go_max>, "The larger of two scalars."),
       row("min_of", {kS, kS}, of_two<go_min>, "The smaller of two scalars."),
   };

@@ -11,7 +11,8 @@ namespace {
 
 constexpr const char* kMixed = "encountered a mix of histograms and floats";
 constexpr const char* kIgnored = "ignored histograms in a range containing both floats and histograms";
-constexpr const char* kMixedSchemas = "vector contains a mix of histograms with exponential and custom buckets schemas";
+constexpr const char* kMixedSchemas =
+    "vector contains a mix of histograms with exponential and custom buckets schemas";
 
 // Floats only; histograms beside them are remarked on.
 bool floats_only(const Window& w, const WindowCall& call) {
@@ -42,7 +43,8 @@ bool sum_histograms(const Window& w, const WindowCall& call, Output& out, bool a
     call.ev.warn(call.matrix_pos, "conflicting counter resets during histogram aggregation");
     sum.counter_reset = CounterReset::kUnknown;
   }
-  if (reconciled) call.ev.info(call.matrix_pos, "mismatched custom buckets were reconciled during aggregation");
+  if (reconciled)
+    call.ev.info(call.matrix_pos, "mismatched custom buckets were reconciled during aggregation");
   out.histogram = std::make_shared<const NativeHistogram>(std::move(sum));
   return true;
 }

@@ -11,28 +11,32 @@ namespace sonde::promql {
 namespace {
 
 constexpr const char* kMixed = "encountered a mix of histograms and floats";
-constexpr const char* kMixedSchemas = "vector contains a mix of histograms with exponential and custom buckets schemas";
+constexpr const char* kMixedSchemas =
+    "vector contains a mix of histograms with exponential and custom buckets schemas";
 constexpr const char* kNotCounter = "this native histogram metric is not a counter";
 constexpr const char* kNotGauge = "this native histogram metric is not a gauge";
 
 double seconds(int64_t ms) { return static_cast<double>(ms) / 1000; }
 
 bool looks_like_counter(std::string_view name) {
-  return name.ends_with("_total") || name.ends_with("_sum") || name.ends_with("_count") || name.ends_with("_bucket");
+  return name.ends_with("_total") || name.ends_with("_sum") || name.ends_with("_count") ||
+         name.ends_with("_bucket");
 }
 
 void note_non_counter(const WindowCall& call) {
   if (call.metric.empty() || looks_like_counter(call.metric)) return;
   call.ev.info(call.matrix_pos,
-               "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: " + quote(call.metric));
+               "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: " +
+                   quote(call.metric));
 }
 
 // A start before the previous sample that is not the start it already had: two sources overlap.
 void note_overlap(const WindowCall& call, std::span<const int64_t> starts, std::span<const int64_t> times) {
   for (size_t i = 1; i < starts.size(); i++) {
     if (starts[i] == 0 || starts[i] >= times[i - 1] || starts[i] == starts[i - 1]) continue;
-    call.ev.warn(call.matrix_pos, "sample has start time that overlaps with previous sample timestamp for metric " +
-                                      quote(call.metric));
+    call.ev.warn(call.matrix_pos,
+                 "sample has start time that overlaps with previous sample timestamp for metric " +
+                     quote(call.metric));
     return;
   }
 }
@@ -41,15 +45,15 @@ bool is_gauge(const NativeHistogram& h) { return h.counter_reset == CounterReset
 
 void note_join(const WindowCall& call, const JoinNotes& notes, bool add) {
   if (!notes.bounds_reconciled) return;
-  call.ev.info(call.matrix_pos,
-               std::string("mismatched custom buckets were reconciled during ") + (add ? "addition" : "subtraction"));
+  call.ev.info(call.matrix_pos, std::string("mismatched custom buckets were reconciled during ") +
+                                    (add ? "addition" : "subtraction"));
 }
 
-// Whether a counter whose sample at `t` says that it started at `start` was reset since the sample before it. A start
-// at the very time of the sample before is a reset only when that one had a sensible start of its own (a delta);
-// otherwise it is how a cumulative counter of unknown start looks.
+// Whether a counter whose sample at `t` says that it started at `start` was reset since the sample before it.
+// A start at the very time of the sample before is a reset only when that one had a sensible start of its own
+// (a delta); otherwise it is how a cumulative counter of unknown start looks.
 bool start_tells_reset(int64_t start, int64_t previous_start, int64_t previous, int64_t t) {
-  if (start == 0 || start >= t || start == previous_start) return false;
+  if (start == 0 || start >= t) return false;
   return start > previous || (start == previous && previous_start != 0 && previous_start < previous);
 }
 
@@ -60,8 +64,8 @@ std::optional<NativeHistogram> histogram_increase(const Window& w, const WindowC
   auto is_reset = [&](size_t i) {
     if (detect_reset(*points[i], *points[i - 1])) return true;
     const auto& starts = w.raw->histogram_starts;
-    return !starts.empty() && start_tells_reset(starts[w.h0 + i], starts[w.h0 + i - 1], w.histogram_times()[i - 1],
-                                                w.histogram_times()[i]);
+    return !starts.empty() && start_tells_reset(starts[w.h0 + i], starts[w.h0 + i - 1],
+                                                w.histogram_times()[i - 1], w.histogram_times()[i]);
   };
   const NativeHistogram* first = points.front().get();
   const NativeHistogram& last = *points.back();
@@ -115,7 +119,8 @@ double float_increase(const Window& w, bool counter, bool from_zero) {
   for (size_t i = 1; i < f.size(); i++) {
     bool reset = f[i] < previous;
     if (!reset && starts) {
-      reset = start_tells_reset(w.raw->float_starts[w.f0 + i], w.raw->float_starts[w.f0 + i - 1], times[i - 1], times[i]);
+      reset = start_tells_reset(w.raw->float_starts[w.f0 + i], w.raw->float_starts[w.f0 + i - 1],
+                                times[i - 1], times[i]);
     }
     if (reset) v += previous;
     previous = f[i];
@@ -123,8 +128,8 @@ double float_increase(const Window& w, bool counter, bool from_zero) {
   return v;
 }
 
-// The value at `t` between two samples. A counter that was reset in between starts from zero at the left sample when
-// the edge is the left one, and goes on from its old height at the right one.
+// The value at `t` between two samples. A counter that was reset in between starts from zero at the left
+// sample when the edge is the left one, and goes on from its old height at the right one.
 double interpolate(double v1, int64_t t1, double v2, int64_t t2, int64_t t, bool counter, bool left_edge) {
   if (counter && v2 < v1) {
     if (left_edge) {
@@ -136,15 +141,16 @@ double interpolate(double v1, int64_t t1, double v2, int64_t t2, int64_t t, bool
   return v1 + (v2 - v1) * static_cast<double>(t - t1) / static_cast<double>(t2 - t1);
 }
 
-// The extended window of anchored and smoothed selectors: from the last sample at or before the start (within the
-// lookback) to the end, or for smoothed to the first sample after the end.
+// The extended window of anchored and smoothed selectors: from the last sample at or before the start (within
+// the lookback) to the end, or for smoothed to the first sample after the end.
 struct Extended {
   size_t first = 0;  // into the raw floats
   size_t last = 0;
   bool usable = false;
 };
 
-Extended extend(const Window& w, const WindowCall& call, const std::vector<int64_t>& times, size_t begin, size_t end) {
+Extended extend(const Window& w, const WindowCall& call, const std::vector<int64_t>& times, size_t begin,
+                size_t end) {
   Extended e;
   if (begin > 0 && times[begin - 1] > w.start - call.ev.lookback_ms()) begin--;
   if (call.smoothed && end < times.size() && times[end] <= w.end + call.ev.lookback_ms() &&
@@ -158,8 +164,8 @@ Extended extend(const Window& w, const WindowCall& call, const std::vector<int64
   return e;
 }
 
-bool extended_histogram_change(const Window& w, WindowCall& call, const Extended& e, Output& out, bool counter,
-                               bool per_second) {
+bool extended_histogram_change(const Window& w, WindowCall& call, const Extended& e, Output& out,
+                               bool counter, bool per_second) {
   const auto& h = w.raw->histograms;
   const auto& times = w.raw->histogram_times;
   for (size_t i = e.first; i <= e.last; i++) {
@@ -168,8 +174,9 @@ bool extended_histogram_change(const Window& w, WindowCall& call, const Extended
       return false;
     }
   }
-  bool any_gauge = std::any_of(h.begin() + static_cast<ptrdiff_t>(e.first), h.begin() + static_cast<ptrdiff_t>(e.last) + 1,
-                               [](const HistogramPtr& p) { return is_gauge(*p); });
+  bool any_gauge =
+      std::any_of(h.begin() + static_cast<ptrdiff_t>(e.first), h.begin() + static_cast<ptrdiff_t>(e.last) + 1,
+                  [](const HistogramPtr& p) { return is_gauge(*p); });
   if (counter && any_gauge) call.warn_named(kNotCounter);
   if (!counter && (!is_gauge(*h[e.first]) || !is_gauge(*h[e.last]))) call.warn_named(kNotGauge);
   auto between = [&](size_t i, int64_t t) {
@@ -217,7 +224,8 @@ bool extended_change(const Window& w, WindowCall& call, Output& out, bool counte
   if (!e.usable) return false;
   double left = f[e.first];
   if (call.smoothed && times[e.first] < w.start && e.first < e.last) {
-    left = interpolate(f[e.first], times[e.first], f[e.first + 1], times[e.first + 1], w.start, counter, true);
+    left =
+        interpolate(f[e.first], times[e.first], f[e.first + 1], times[e.first + 1], w.start, counter, true);
   }
   double right = f[e.last];
   size_t inner_end = e.last + 1;
@@ -249,8 +257,8 @@ bool extended_change(const Window& w, WindowCall& call, Output& out, bool counte
   return true;
 }
 
-// Prometheus's extrapolation: to the edge of the window when the first or last sample is nearer to it than 1.1 of the
-// average spacing, else by half a spacing; a counter is not taken below zero.
+// Prometheus's extrapolation: to the edge of the window when the first or last sample is nearer to it
+// than 1.1 of the average spacing, else by half a spacing; a counter is not taken below zero.
 bool extrapolated(const Window& w, WindowCall& call, Output& out, bool counter, bool per_second) {
   if (call.anchored || call.smoothed) return extended_change(w, call, out, counter, per_second);
   size_t floats = w.float_count(), histograms = w.histogram_count();
@@ -280,7 +288,8 @@ bool extrapolated(const Window& w, WindowCall& call, Output& out, bool counter, 
   double to_start = from_zero ? 0 : seconds(times.front() - w.start);
   double to_end = seconds(w.end - times.back());
   double sampled = seconds(times.back() - first_time);
-  double spacing = times.size() < 2 ? 0 : seconds(times.back() - times.front()) / static_cast<double>(times.size() - 1);
+  double spacing =
+      times.size() < 2 ? 0 : seconds(times.back() - times.front()) / static_cast<double>(times.size() - 1);
   double threshold = spacing * 1.1;
   if (to_start >= threshold) to_start = spacing / 2;
   if (from_zero) to_start = 0;
@@ -309,8 +318,12 @@ bool extrapolated(const Window& w, WindowCall& call, Output& out, bool counter, 
 }
 
 bool rate(const Window& w, WindowCall& call, Output& out) { return extrapolated(w, call, out, true, true); }
-bool increase(const Window& w, WindowCall& call, Output& out) { return extrapolated(w, call, out, true, false); }
-bool delta(const Window& w, WindowCall& call, Output& out) { return extrapolated(w, call, out, false, false); }
+bool increase(const Window& w, WindowCall& call, Output& out) {
+  return extrapolated(w, call, out, true, false);
+}
+bool delta(const Window& w, WindowCall& call, Output& out) {
+  return extrapolated(w, call, out, false, false);
+}
 
 // A sample of either kind.
 struct Either {
@@ -340,7 +353,8 @@ std::vector<Either> in_order(const Window& w, size_t f, size_t h) {
 
 bool instant_change(const Window& w, WindowCall& call, Output& out, bool is_rate) {
   if (w.float_count() + w.histogram_count() < 2) return false;
-  auto all = in_order(w, w.f1 - std::min<size_t>(2, w.float_count()), w.h1 - std::min<size_t>(2, w.histogram_count()));
+  auto all = in_order(w, w.f1 - std::min<size_t>(2, w.float_count()),
+                      w.h1 - std::min<size_t>(2, w.histogram_count()));
   const Either& last = all[all.size() - 1];
   const Either& before = all[all.size() - 2];
   int64_t interval = last.t - before.t;
@@ -469,7 +483,9 @@ bool predict_linear(const Window& w, WindowCall& call, Output& out) {
 bool double_exponential_smoothing(const Window& w, WindowCall& call, Output& out) {
   double sf = call.param(1), tf = call.param(2);
   auto bad = [&](const char* which, double v) {
-    call.error = std::string("invalid ") + which + " factor. Expected: 0 <= " + (which[0] == 's' ? "sf" : "tf") + " <= 1, got: " + std::to_string(v);
+    call.error = std::string("invalid ") + which +
+                 " factor. Expected: 0 <= " + (which[0] == 's' ? "sf" : "tf") +
+                 " <= 1, got: " + std::to_string(v);
     return false;
   };
   if (!(sf >= 0 && sf <= 1)) return bad("smoothing", sf);
@@ -490,7 +506,8 @@ bool double_exponential_smoothing(const Window& w, WindowCall& call, Output& out
     s0 = s1;
     s1 = x + y;
   }
-  if (w.histogram_count() > 0) call.info("ignored histograms in a range containing both floats and histograms");
+  if (w.histogram_count() > 0)
+    call.info("ignored histograms in a range containing both floats and histograms");
   out.value = s1;
   return true;
 }
@@ -510,8 +527,10 @@ Function row(const char* name, WindowCode code, const char* doc, const std::vect
 std::vector<Function> rate_functions() {
   constexpr auto kS = ValueType::kScalar;
   std::vector<Function> rows = {
-      row("rate", rate, "Increase per second of a counter, corrected for resets and extrapolated to the range."),
-      row("increase", increase, "Increase of a counter over the range, corrected for resets and extrapolated."),
+      row("rate", rate,
+          "Increase per second of a counter, corrected for resets and extrapolated to the range."),
+      row("increase", increase,
+          "Increase of a counter over the range, corrected for resets and extrapolated."),
       row("delta", delta, "Difference between end and start of a gauge's range, extrapolated."),
       row("irate", irate, "Increase per second between the last two samples of a counter."),
       row("idelta", idelta, "Difference between the last two samples of a gauge."),

@@ -72,7 +72,8 @@ Result<EvalValue> calendar(Evaluator& ev, const Call& call, const Grid& grid) {
   EvalValue v;
   if (call.args.empty()) {
     Series s(LabelSet(), grid.count);
-    for (size_t i = 0; i < grid.count; i++) s.set(i, apply(std::floor(static_cast<double>(grid.at(i)) / 1000)));
+    for (size_t i = 0; i < grid.count; i++)
+      s.set(i, apply(std::floor(static_cast<double>(grid.at(i)) / 1000)));
     v.series.push_back(std::move(s));
     return v;
   }
@@ -96,10 +97,12 @@ std::chrono::year_month_day date_of(std::chrono::sys_seconds t) {
   return std::chrono::year_month_day(std::chrono::floor<std::chrono::days>(t));
 }
 double minute_of(std::chrono::sys_seconds t) {
-  return static_cast<double>(std::chrono::floor<std::chrono::minutes>(t - std::chrono::floor<std::chrono::hours>(t)).count());
+  return static_cast<double>(
+      std::chrono::floor<std::chrono::minutes>(t - std::chrono::floor<std::chrono::hours>(t)).count());
 }
 double hour_of(std::chrono::sys_seconds t) {
-  return static_cast<double>(std::chrono::floor<std::chrono::hours>(t - std::chrono::floor<std::chrono::days>(t)).count());
+  return static_cast<double>(
+      std::chrono::floor<std::chrono::hours>(t - std::chrono::floor<std::chrono::days>(t)).count());
 }
 double day_of_week(std::chrono::sys_seconds t) {
   return std::chrono::weekday(std::chrono::floor<std::chrono::days>(t)).c_encoding();
@@ -107,12 +110,14 @@ double day_of_week(std::chrono::sys_seconds t) {
 double day_of_month(std::chrono::sys_seconds t) { return static_cast<unsigned>(date_of(t).day()); }
 double day_of_year(std::chrono::sys_seconds t) {
   auto day = std::chrono::floor<std::chrono::days>(t);
-  std::chrono::sys_days first = std::chrono::year_month_day(date_of(t).year(), std::chrono::January, std::chrono::day(1));
+  std::chrono::sys_days first =
+      std::chrono::year_month_day(date_of(t).year(), std::chrono::January, std::chrono::day(1));
   return static_cast<double>((day - first).count() + 1);
 }
 double days_in_month(std::chrono::sys_seconds t) {
   auto d = date_of(t);
-  return static_cast<unsigned>(std::chrono::year_month_day_last(d.year(), std::chrono::month_day_last(d.month())).day());
+  return static_cast<unsigned>(
+      std::chrono::year_month_day_last(d.year(), std::chrono::month_day_last(d.month())).day());
 }
 double month_of(std::chrono::sys_seconds t) { return static_cast<unsigned>(date_of(t).month()); }
 double year_of(std::chrono::sys_seconds t) { return static_cast<int>(date_of(t).year()); }
