@@ -252,8 +252,9 @@ std::vector<StatementStats> StatementTable::snapshot(size_t max) {
   };
   for (Entry& e : entries_) take(e);
   for (Entry& e : others_) take(e);
-  std::stable_sort(out.begin(), out.end(),
-                   [](const StatementStats& a, const StatementStats& b) { return a.total_ns > b.total_ns; });
+  std::sort(out.begin(), out.end(), [](const StatementStats& a, const StatementStats& b) {
+    return a.total_ns != b.total_ns ? a.total_ns > b.total_ns : a.fingerprint < b.fingerprint;
+  });
   if (out.size() > max) out.resize(max);
   return out;
 }
