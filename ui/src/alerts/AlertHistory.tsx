@@ -1,11 +1,11 @@
 import type { UseQueryResult } from '@tanstack/react-query';
 import { useMemo } from 'react';
 import type { Transition } from '../api/sonde';
+import { useAddresses } from '../app/addresses';
 import { figure } from '../app/figures';
 import { State } from '../app/Mark';
 import { Empty, LabelSet, Problem, Waiting } from '../app/messages';
 import { Card } from '../app/Page';
-import { serverAddress } from '../app/place';
 import { snippets } from '../app/snippets';
 import { useTime } from '../time/TimeContext';
 import { intervals } from './intervals';
@@ -13,13 +13,14 @@ import { intervals } from './intervals';
 const lanes = 40;
 
 export function AlertHistory({ answer }: { answer: UseQueryResult<{ transitions: Transition[]; truncated: boolean }> }) {
+  const addresses = useAddresses();
   const time = useTime();
   const { start, end } = time.range;
   const rows = useMemo(() => intervals(answer.data?.transitions ?? [], start, end), [answer.data, start, end]);
   if (answer.isPending) return <Waiting rows={8} />;
   if (answer.error) return <Problem error={answer.error} title="The history could not be read" />;
   const transitions = answer.data?.transitions ?? [];
-  if (transitions.length === 0) return <Empty title="No alert changed its state in this range" snippets={[snippets.rule(serverAddress())]}>Widen the range with the time picker above.</Empty>;
+  if (transitions.length === 0) return <Empty title="No alert changed its state in this range" snippets={[snippets.rule(addresses)]}>Widen the range with the time picker above.</Empty>;
   const at = (t: number) => `${((t - start) / (end - start)) * 100}%`;
   return (
     <div className="stack">

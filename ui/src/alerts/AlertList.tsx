@@ -1,11 +1,11 @@
 import type { UseQueryResult } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import type { AlertRow } from '../api/sonde';
+import { useAddresses } from '../app/addresses';
 import { Go } from '../app/Go';
 import { paths } from '../app/links';
 import { Chip, State } from '../app/Mark';
 import { Empty, LabelSet, Problem, Waiting } from '../app/messages';
-import { serverAddress } from '../app/place';
 import { snippets } from '../app/snippets';
 import { useUrl } from '../app/urlState';
 import { unitOf, writeIn } from '../charts/unit';
@@ -15,6 +15,7 @@ import { EvidencePanel } from './EvidencePanel';
 import { alertKey, remaining } from './key';
 
 export function AlertList({ answer }: { answer: UseQueryResult<{ alerts: AlertRow[] }> }) {
+  const addresses = useAddresses();
   const url = useUrl();
   const open = url.get('evidence');
   const service = url.get('service');
@@ -28,7 +29,7 @@ export function AlertList({ answer }: { answer: UseQueryResult<{ alerts: AlertRo
   const all = answer.data?.alerts ?? [];
   const alerts = service ? all.filter(a => [a.labels.service, a.labels.service_name, a.labels.job].includes(service)) : all;
   if (all.length === 0) {
-    return <Empty title="No alert is pending or firing" snippets={[snippets.rule(serverAddress())]} action={<Go className="btn" to="/alerts" with={{ tab: 'history' }}>What fired before</Go>}>That is the good case. If you have no rules yet, begin with this one.</Empty>;
+    return <Empty title="No alert is pending or firing" snippets={[snippets.rule(addresses)]} action={<Go className="btn" to="/alerts" with={{ tab: 'history' }}>What fired before</Go>}>That is the good case. If you have no rules yet, begin with this one.</Empty>;
   }
   return (
     <div className="stack">
