@@ -1,12 +1,12 @@
 import { useQuery } from '@tanstack/react-query';
-import { useState } from 'react';
 import { sonde, type ServiceRow } from '../api/sonde';
 import { useAddresses } from '../app/addresses';
+import { useBounded } from '../app/Bounded';
 import { bytes, count, figure, percent, plural } from '../app/figures';
 import { Go } from '../app/Go';
 import { paths } from '../app/links';
 import { Chip, Mark, State, toneOf } from '../app/Mark';
-import { Empty, LabelSet, Problem, Waiting } from '../app/messages';
+import { Empty, LabelSet, Problem, Snippet, Waiting } from '../app/messages';
 import { Card, Page, Tile } from '../app/Page';
 import { SyntheticNote } from '../app/SyntheticNote';
 import { snippets } from '../app/snippets';
@@ -100,18 +100,19 @@ export function OverviewPage() {
             )}
           </Card>
         </div>
+        <details className="card connect">
+          <summary>Connect another service: one thing to paste</summary>
+          <div className="diff">{[snippets.cpp(addresses), snippets.otlp(addresses), snippets.scrape(addresses), snippets.logPush(addresses)].map(x => <Snippet key={x.title} {...x} />)}</div>
+        </details>
       </div>
     </Page>
   );
 }
 
 const severity = (s: ServiceRow) => ({ down: 3, degraded: 2, unknown: 0.5, ok: 0 })[s.health] * 10 + s.alerts.firing * 3 + s.alerts.pending;
-const shownAtFirst = 100;
-
 function ServiceTable({ services }: { services: ServiceRow[] }) {
-  const [all, setAll] = useState(false);
   const sorted = [...services].sort((a, b) => severity(b) - severity(a) || (b.rate ?? 0) - (a.rate ?? 0) || a.service.localeCompare(b.service));
-  const shown = all ? sorted : sorted.slice(0, shownAtFirst);
+  const { shown, more } = useBounded(sorted);
   return (
     <div className="scroll-x">
       <table className="data">
@@ -137,7 +138,7 @@ function ServiceTable({ services }: { services: ServiceRow[] }) {
           ))}
         </tbody>
       </table>
-      {sorted.length > shown.length && <div className="body row"><button type="button" className="btn" onClick={() => setAll(true)}>Show all {sorted.length}</button></div>}
+      {more}
     </div>
   );
 }
