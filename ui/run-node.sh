@@ -4,7 +4,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-wanted=24.16.0
+wanted=24.21.0
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/sonde/node
 
 die() { echo "run-node.sh: $*" >&2; exit 1; }

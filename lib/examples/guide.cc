@@ -20,7 +20,8 @@ using namespace std::chrono_literals;
 //    http_request_duration_seconds{method,endpoint}; this one is the application's own.
 constinit sonde::Counter<"guide_logins_total", "result"> logins{{.help = "Logins by result"}};
 
-// 6. Alerts on them. The ratio is per service, says nothing without traffic, and the quantile is taken from the
+// 6. Alerts on them. The ratio is per service, says nothing without traffic, and the quantile is taken from
+// the
 //    rate of the buckets.
 constexpr char kAlerts[] = R"(groups:
   - name: guide
@@ -50,7 +51,8 @@ int main(int argc, char** argv) {
   sonde::sqlite::attach_all();
   sqlite3* db = nullptr;
   sqlite3_open_v2("file:guide?mode=memory&cache=shared", &db,
-                  SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI | SQLITE_OPEN_FULLMUTEX, nullptr);
+                  SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI | SQLITE_OPEN_FULLMUTEX,
+                  nullptr);
   sqlite3_exec(db, "create table users (id integer primary key, name text)", nullptr, nullptr, nullptr);
   sqlite3_exec(db, "insert into users (name) values ('Ada'), ('Grace')", nullptr, nullptr, nullptr);
 

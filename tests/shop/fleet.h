@@ -44,8 +44,9 @@ class Fleet {
 
  private:
   std::unique_ptr<Process> start(const std::string& role, int port, std::vector<std::string> more) {
-    std::vector<std::string> arguments = {SHOP_BINARY, role,         "--port",  std::to_string(port),
-                                          "--log",     directory + "/" + role + ".log", "--drain-ms", "100"};
+    std::vector<std::string> arguments = {SHOP_BINARY,          role,    "--port",
+                                          std::to_string(port), "--log", directory + "/" + role + ".log",
+                                          "--drain-ms",         "100"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return std::make_unique<Process>(arguments, directory + "/" + role + ".out");
   }

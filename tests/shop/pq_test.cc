@@ -20,14 +20,16 @@ sonde::db::StatementStats row(std::string_view statement) {
 
 }  // namespace
 
-TEST_CASE("pq: a quick query, a constraint failure and a syntax error are each recorded, and no data with them") {
+TEST_CASE(
+    "pq: a quick query, a constraint failure and a syntax error are each recorded, and no data with them") {
   Capture::get();
   Cluster cluster;
   REQUIRE(cluster.made);
   PGconn* c = PQconnectdb(cluster.url().c_str());
   REQUIRE(PQstatus(c) == CONNECTION_OK);
   PQclear(sonde::pq::exec(c, "create table users (id bigserial primary key, name text unique)"));
-  for (int i = 0; i < 2; i++) PQclear(sonde::pq::exec_params(c, "insert into users (name) values ($1)", {"secret"}));
+  for (int i = 0; i < 2; i++)
+    PQclear(sonde::pq::exec_params(c, "insert into users (name) values ($1)", {"secret"}));
   for (int i = 0; i < 50; i++) {
     PGresult* r = sonde::pq::exec(c, "select id from users where name = 'secret'");
     CHECK(PQntuples(r) == 1);

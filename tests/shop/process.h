@@ -85,8 +85,8 @@ struct Reply {
   std::string body;
 };
 
-inline Reply request(int port, const std::string& method, const std::string& path, const std::string& body = {},
-                     const std::string& headers = {}) {
+inline Reply request(int port, const std::string& method, const std::string& path,
+                     const std::string& body = {}, const std::string& headers = {}) {
   Reply reply;
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
@@ -96,10 +96,10 @@ inline Reply request(int port, const std::string& method, const std::string& pat
   timeval patience{20, 0};
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) {
-    std::string text = method + " " + path + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: " +
-                       std::to_string(body.size()) + "\r\n" +
-                       (body.empty() ? "" : "Content-Type: application/x-www-form-urlencoded\r\n") + headers + "\r\n" +
-                       body;
+    std::string text =
+        method + " " + path + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: " +
+        std::to_string(body.size()) + "\r\n" +
+        (body.empty() ? "" : "Content-Type: application/x-www-form-urlencoded\r\n") + headers + "\r\n" + body;
     (void)!write(fd, text.data(), text.size());
     std::string all;
     char buf[16384];
@@ -123,7 +123,8 @@ template <class F>
 int64_t milliseconds_until(F f, int64_t patience_ms = 20000) {
   auto start = std::chrono::steady_clock::now();
   auto passed = [&] {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start).count();
+    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start)
+        .count();
   };
   while (!f()) {
     if (passed() > patience_ms) return -1;

@@ -5,7 +5,8 @@
 #include "cluster.h"
 #include "fleet.h"
 
-TEST_CASE("shop: with PostgreSQL stopped stock is unready in its configured time, alive, and recovers by itself") {
+TEST_CASE(
+    "shop: with PostgreSQL stopped stock is unready in its configured time, alive, and recovers by itself") {
   Cluster cluster;
   REQUIRE(cluster.made);
   Fleet f(cluster.url());

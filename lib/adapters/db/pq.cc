@@ -86,7 +86,8 @@ bool wait_for(PGconn* conn, short events, std::chrono::steady_clock::time_point 
   int fd = PQsocket(conn);
   if (fd < 0) return false;
   while (true) {
-    auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     if (left.count() <= 0) return false;
     pollfd p{fd, events, 0};
     int n = poll(&p, 1, static_cast<int>(left.count()));
@@ -166,8 +167,9 @@ pg_result* exec(pg_conn* conn, const char* sql) noexcept {
   return result;
 }
 
-pg_result* exec_params(pg_conn* conn, const char* sql, int count, const unsigned* types, const char* const* values,
-                       const int* lengths, const int* formats, int result_format) noexcept {
+pg_result* exec_params(pg_conn* conn, const char* sql, int count, const unsigned* types,
+                       const char* const* values, const int* lengths, const int* formats,
+                       int result_format) noexcept {
   db::Call call(kSystem, sql, options_of(conn));
   PGresult* result = PQexecParams(conn, sql, count, types, values, lengths, formats, result_format);
   note(call, result);
@@ -175,10 +177,12 @@ pg_result* exec_params(pg_conn* conn, const char* sql, int count, const unsigned
 }
 
 pg_result* exec_params(pg_conn* conn, const char* sql, std::initializer_list<const char*> values) noexcept {
-  return exec_params(conn, sql, static_cast<int>(values.size()), nullptr, values.begin(), nullptr, nullptr, 0);
+  return exec_params(conn, sql, static_cast<int>(values.size()), nullptr, values.begin(), nullptr, nullptr,
+                     0);
 }
 
-pg_result* prepare(pg_conn* conn, const char* name, const char* sql, int count, const unsigned* types) noexcept {
+pg_result* prepare(pg_conn* conn, const char* name, const char* sql, int count,
+                   const unsigned* types) noexcept {
   int64_t start = sonde::detail::monotonic_ns();
   PGresult* result = PQprepare(conn, name, sql, count, types);
   try {
@@ -200,7 +204,8 @@ pg_result* prepare(pg_conn* conn, const char* name, const char* sql, int count, 
   return result;
 }
 
-pg_result* exec_prepared(pg_conn* conn, const char* name, std::initializer_list<const char*> values) noexcept {
+pg_result* exec_prepared(pg_conn* conn, const char* name,
+                         std::initializer_list<const char*> values) noexcept {
   std::string by_name;
   std::string_view sql;
   try {
@@ -214,7 +219,8 @@ pg_result* exec_prepared(pg_conn* conn, const char* name, std::initializer_list<
     sql = "EXECUTE";
   }
   db::Call call(kSystem, sql, options_of(conn));
-  PGresult* result = PQexecPrepared(conn, name, static_cast<int>(values.size()), values.begin(), nullptr, nullptr, 0);
+  PGresult* result =
+      PQexecPrepared(conn, name, static_cast<int>(values.size()), values.begin(), nullptr, nullptr, 0);
   note(call, result);
   return result;
 }

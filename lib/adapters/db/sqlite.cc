@@ -15,8 +15,8 @@ namespace sonde::inline v1::sqlite {
 namespace {
 
 constexpr std::string_view kSystem = "sqlite";
-constexpr size_t kOpenMax = 64;        // statements that are running at once on a connection
-constexpr size_t kSteppedMax = 4096;   // statements that step() has begun and not ended
+constexpr size_t kOpenMax = 64;       // statements that are running at once on a connection
+constexpr size_t kSteppedMax = 4096;  // statements that step() has begun and not ended
 
 // The statement that step() is in on this thread: the hook leaves it alone.
 thread_local sqlite3_stmt* t_stepping = nullptr;
@@ -187,8 +187,8 @@ std::string code_name(int code) {
 bool attach(sqlite3* db) noexcept {
   auto* connection = new (std::nothrow) Connection;
   if (connection == nullptr) return false;
-  if (sqlite3_trace_v2(db, SQLITE_TRACE_STMT | SQLITE_TRACE_PROFILE | SQLITE_TRACE_CLOSE, on_trace, connection) ==
-      SQLITE_OK) {
+  if (sqlite3_trace_v2(db, SQLITE_TRACE_STMT | SQLITE_TRACE_PROFILE | SQLITE_TRACE_CLOSE, on_trace,
+                       connection) == SQLITE_OK) {
     return true;
   }
   delete connection;

@@ -57,17 +57,19 @@ TEST_CASE("sqlite: unchanged code on an attached connection is timed to the micr
   CHECK(s.p50_seconds < 0.001);
   CHECK(row("insert into t(name) values (?)").calls == 1);
   std::string page = sonde::expose().body;
-  CHECK(page.find("sonde_db_statement_calls_total{fingerprint=\"" + s.fingerprint + "\",system=\"sqlite\"} 100\n") !=
-        std::string::npos);
+  CHECK(page.find("sonde_db_statement_calls_total{fingerprint=\"" + s.fingerprint +
+                  "\",system=\"sqlite\"} 100\n") != std::string::npos);
   CHECK(page.find("sonde_db_statement_info{fingerprint=\"" + s.fingerprint +
-                  "\",system=\"sqlite\",statement=\"select name from t where id = ?\"} 1\n") != std::string::npos);
+                  "\",system=\"sqlite\",statement=\"select name from t where id = ?\"} 1\n") !=
+        std::string::npos);
   CHECK(page.find("alpha") == std::string::npos);
 }
 
 TEST_CASE("sqlite: a constraint failure, a syntax error and SQLITE_BUSY are each recorded by the wrappers") {
   Database d;
   sonde::sqlite::attach(d.db);
-  REQUIRE(sonde::sqlite::exec(d.db, "create table t (id integer primary key, name text unique)") == SQLITE_OK);
+  REQUIRE(sonde::sqlite::exec(d.db, "create table t (id integer primary key, name text unique)") ==
+          SQLITE_OK);
   CHECK(sonde::sqlite::exec(d.db, "insert into t (name) values ('secret')") == SQLITE_OK);
   CHECK(sonde::sqlite::exec(d.db, "insert into t (name) values ('secret')") == SQLITE_CONSTRAINT);
   auto insert = row("insert into t(name) values (?)");
@@ -101,9 +103,11 @@ TEST_CASE("sqlite: a constraint failure, a syntax error and SQLITE_BUSY are each
   std::string page = sonde::expose().body;
   CHECK(page.find("sonde_db_statement_errors_total{fingerprint=\"" + insert.fingerprint +
                   "\",system=\"sqlite\"} 1\n") != std::string::npos);
-  CHECK(page.find(R"(db_client_operation_duration_seconds_count{db_system_name="sqlite",db_operation_name="INSERT",)"
-                  R"(db_response_status_code="SQLITE_CONSTRAINT_UNIQUE",error_type="SQLITE_CONSTRAINT_UNIQUE"} 1)") !=
-        std::string::npos);
+  CHECK(
+      page.find(
+          R"(db_client_operation_duration_seconds_count{db_system_name="sqlite",db_operation_name="INSERT",)"
+          R"(db_response_status_code="SQLITE_CONSTRAINT_UNIQUE",error_type="SQLITE_CONSTRAINT_UNIQUE"} 1)") !=
+      std::string::npos);
   std::string log = Capture::get().log();
   CHECK(Capture::count(log, "database query failed") >= 3);
   std::string traces = Capture::get().traces();
@@ -179,14 +183,16 @@ TEST_CASE("sqlite: past the bound of the table the calls of further statements a
   Database d;
   size_t total = sonde::db::kStatementsMax + 50;
   for (size_t i = 0; i < total; i++) {
-    sonde::sqlite::exec(d.db, "select 1 as column_" + std::string(1 + i / 26, 'a') + std::string(1, static_cast<char>('a' + i % 26)));
+    sonde::sqlite::exec(d.db, "select 1 as column_" + std::string(1 + i / 26, 'a') +
+                                  std::string(1, static_cast<char>('a' + i % 26)));
   }
   auto all = sonde::db::statements(1000);
   CHECK(all.size() == sonde::db::kStatementsMax + 1);
   uint64_t calls = 0;
   for (auto& s : all) calls += s.calls;
   CHECK(calls == total);
-  CHECK(std::count_if(all.begin(), all.end(), [](auto& s) { return s.fingerprint == "_other" && s.calls == 50; }) == 1);
+  CHECK(std::count_if(all.begin(), all.end(),
+                      [](auto& s) { return s.fingerprint == "_other" && s.calls == 50; }) == 1);
 }
 
 TEST_CASE("sqlite: the health check sees a missing file, and its return") {
@@ -202,7 +208,10 @@ TEST_CASE("sqlite: the health check sees a missing file, and its return") {
   rename(away.c_str(), path);
   CHECK(ping().ok);
   FILE* f = fopen(path, "w");
-  fputs("this is no database, and it is long enough to be read as the header of one: 100 bytes and then some more", f);
+  fputs(
+      "this is no database, and it is long enough to be read as the header of one: 100 bytes and then some "
+      "more",
+      f);
   fclose(f);
   CHECK(ping().detail.find("SQLITE_NOTADB") == 0);
   unlink(path);

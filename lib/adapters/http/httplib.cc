@@ -23,8 +23,8 @@ struct Route {
   std::vector<std::string> params;
 };
 
-// The request that this thread works on. cpp-httplib serves a request on one thread from the first header to the
-// last byte, but passes no context from hook to hook.
+// The request that this thread works on. cpp-httplib serves a request on one thread from the first header to
+// the last byte, but passes no context from hook to hook.
 thread_local std::optional<http::ServerRequest> t_request;
 thread_local const Route* t_route = nullptr;
 
@@ -120,13 +120,13 @@ Router::Router(::httplib::Server& server, RouterOptions options)
     t_route = nullptr;
     if (state->options.after) state->options.after(req, const_cast<::httplib::Response&>(res));
   });
-  server.set_exception_handler([state](const ::httplib::Request& req, ::httplib::Response& res,
-                                       std::exception_ptr thrown) {
-    note_exception(thrown);
-    if (state->options.on_exception) return state->options.on_exception(req, res, thrown);
-    res.status = 500;  // the default of cpp-httplib would send the exception's text
-    res.set_content("internal server error\n", "text/plain");
-  });
+  server.set_exception_handler(
+      [state](const ::httplib::Request& req, ::httplib::Response& res, std::exception_ptr thrown) {
+        note_exception(thrown);
+        if (state->options.on_exception) return state->options.on_exception(req, res, thrown);
+        res.status = 500;  // the default of cpp-httplib would send the exception's text
+        res.set_content("internal server error\n", "text/plain");
+      });
 }
 
 Router& Router::add(std::string_view method, std::string_view text, Handler handler) {
@@ -134,7 +134,7 @@ Router& Router::add(std::string_view method, std::string_view text, Handler hand
   const Route* route = state_->routes.back().get();
   // The route must outlive the handler, which the server owns.
   auto observed = [state = state_, route, handler = std::move(handler)](const ::httplib::Request& req,
-                                                                         ::httplib::Response& res) {
+                                                                        ::httplib::Response& res) {
     t_route = route;
     if (t_request) t_request->route(route->text);
     handler(req, res);
@@ -157,12 +157,16 @@ Router& Router::add(std::string_view method, std::string_view text, Handler hand
 }
 
 Router& Router::get(std::string_view route, Handler handler) { return add("GET", route, std::move(handler)); }
-Router& Router::post(std::string_view route, Handler handler) { return add("POST", route, std::move(handler)); }
+Router& Router::post(std::string_view route, Handler handler) {
+  return add("POST", route, std::move(handler));
+}
 Router& Router::put(std::string_view route, Handler handler) { return add("PUT", route, std::move(handler)); }
 Router& Router::patch(std::string_view route, Handler handler) {
   return add("PATCH", route, std::move(handler));
 }
-Router& Router::del(std::string_view route, Handler handler) { return add("DELETE", route, std::move(handler)); }
+Router& Router::del(std::string_view route, Handler handler) {
+  return add("DELETE", route, std::move(handler));
+}
 Router& Router::options(std::string_view route, Handler handler) {
   return add("OPTIONS", route, std::move(handler));
 }
@@ -221,7 +225,8 @@ std::string param(const ::httplib::Request& request, std::string_view name) {
   return {};
 }
 
-// --- client --------------------------------------------------------------------------------------------------
+// --- client
+// --------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -343,7 +348,8 @@ Client::Client(Client&&) noexcept = default;
   client.set_url_encode(false);  // parameters are encoded already
   client.set_connection_timeout(state_->options.connect_timeout_ms / 1000,
                                 state_->options.connect_timeout_ms % 1000 * 1000);
-  client.set_read_timeout(state_->options.read_timeout_ms / 1000, state_->options.read_timeout_ms % 1000 * 1000);
+  client.set_read_timeout(state_->options.read_timeout_ms / 1000,
+                          state_->options.read_timeout_ms % 1000 * 1000);
   request.set_header("Connection", "close");
   ::httplib::Result result = client.send(request);
   if (result) {

@@ -41,10 +41,20 @@ bool same_folded(std::string_view a, std::string_view lower_case) {
 }
 
 bool is_secret(std::string_view key) {
-  static constexpr std::array<std::string_view, 14> kSecrets = {
-      "sig",      "signature", "awsaccesskeyid",   "x-amz-signature",      "x-amz-credential",
-      "password", "passwd",    "x-goog-signature", "x-amz-security-token", "token",
-      "api_key",  "apikey",    "access_token",     "secret"};
+  static constexpr std::array<std::string_view, 14> kSecrets = {"sig",
+                                                                "signature",
+                                                                "awsaccesskeyid",
+                                                                "x-amz-signature",
+                                                                "x-amz-credential",
+                                                                "password",
+                                                                "passwd",
+                                                                "x-goog-signature",
+                                                                "x-amz-security-token",
+                                                                "token",
+                                                                "api_key",
+                                                                "apikey",
+                                                                "access_token",
+                                                                "secret"};
   for (std::string_view s : kSecrets) {
     if (same_folded(key, s)) return true;
   }
@@ -68,8 +78,8 @@ std::string span_name(std::string_view method, std::string_view route) {
 }  // namespace
 
 std::string_view known_method(std::string_view method) noexcept {
-  static constexpr std::array<std::string_view, 9> kMethods = {"GET",    "HEAD",    "POST",  "PUT",  "DELETE",
-                                                               "CONNECT", "OPTIONS", "TRACE", "PATCH"};
+  static constexpr std::array<std::string_view, 9> kMethods = {
+      "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"};
   for (std::string_view m : kMethods) {
     if (m == method) return m;
   }
@@ -167,14 +177,14 @@ void ServerRequest::finish(int status, uint64_t response_bytes) noexcept {
     Level level = failed ? Level::kError : Level::kInfo;
     double seconds = static_cast<double>(elapsed) * 1e-9;
     if (!exception_type_.empty()) {
-      g_log.log(level, "request", "http.request.method"_f = method_, "http.route"_f = route_, "url.path"_f = path_,
-                "http.response.status_code"_f = status, "duration_seconds"_f = seconds,
+      g_log.log(level, "request", "http.request.method"_f = method_, "http.route"_f = route_,
+                "url.path"_f = path_, "http.response.status_code"_f = status, "duration_seconds"_f = seconds,
                 "http.response.body.size"_f = response_bytes, "client.address"_f = client_address_,
                 "user_agent.original"_f = user_agent_, "error.type"_f = error_type,
                 "exception.type"_f = exception_type_, "exception.message"_f = exception_what_);
     } else {
-      g_log.log(level, "request", "http.request.method"_f = method_, "http.route"_f = route_, "url.path"_f = path_,
-                "http.response.status_code"_f = status, "duration_seconds"_f = seconds,
+      g_log.log(level, "request", "http.request.method"_f = method_, "http.route"_f = route_,
+                "url.path"_f = path_, "http.response.status_code"_f = status, "duration_seconds"_f = seconds,
                 "http.response.body.size"_f = response_bytes, "client.address"_f = client_address_,
                 "user_agent.original"_f = user_agent_);
     }
@@ -198,12 +208,13 @@ ClientRequest::ClientRequest(const ClientRequestStart& start) noexcept
     : method_(known_method(start.method)), route_(start.route), server_port_(start.server_port) {
   try {
     server_address_ = start.server_address;
-    span_.emplace(span_name(method_, route_),
-                  SpanOptions{.kind = Span::Kind::kClient,
-                              .attributes = {"http.request.method"_f = method_,
-                                             "server.address"_f = server_address_,
-                                             "server.port"_f = server_port_, "url.template"_f = route_}});
-    if (span_->recording() && !start.url.empty()) span_->set("url.full"_f = redact_query(shortened(start.url)));
+    span_.emplace(
+        span_name(method_, route_),
+        SpanOptions{.kind = Span::Kind::kClient,
+                    .attributes = {"http.request.method"_f = method_, "server.address"_f = server_address_,
+                                   "server.port"_f = server_port_, "url.template"_f = route_}});
+    if (span_->recording() && !start.url.empty())
+      span_->set("url.full"_f = redact_query(shortened(start.url)));
     context_ = span_->context().valid() ? span_->context() : current_context();
   } catch (...) {
     // Out of memory: the request goes out without a span.

@@ -21,7 +21,8 @@ TEST_CASE("http: a method that nobody knows is one label value") {
 }
 
 TEST_CASE("http: credentials in a query are replaced") {
-  CHECK(http::redact_query("a=1&sig=abc&X-Goog-Signature=x&b=2") == "a=1&sig=REDACTED&X-Goog-Signature=REDACTED&b=2");
+  CHECK(http::redact_query("a=1&sig=abc&X-Goog-Signature=x&b=2") ==
+        "a=1&sig=REDACTED&X-Goog-Signature=REDACTED&b=2");
   CHECK(http::redact_query("http://h/p?token=1&x") == "http://h/p?token=REDACTED&x");
   CHECK(http::redact_query("") == "");
 }
@@ -54,7 +55,9 @@ TEST_CASE("http: a request that an exception ends counts as 500, one that nobody
   } catch (const std::runtime_error&) {
   }
   CHECK(page_has(R"(http_requests_total{method="DELETE",endpoint="/thrown",status="500"} 1)"));
-  { http::ServerRequest r({.method = "DELETE", .path = "/gone"}); }
+  {
+    http::ServerRequest r({.method = "DELETE", .path = "/gone"});
+  }
   CHECK(page_has(R"(http_requests_total{method="DELETE",endpoint="_unmatched",status="499"} 1)"));
 }
 
@@ -63,6 +66,7 @@ TEST_CASE("http: a client request that got no answer is an error of its kind") {
     http::ClientRequest r({.method = "GET", .route = "/a/{b}", .server_address = "db", .server_port = 81});
     r.failed("connection");
   }
-  CHECK(page_has(R"(http_client_request_duration_seconds_count{http_request_method="GET",server_address="db",)"
-                 R"(server_port="81",url_template="/a/{b}",http_response_status_code="",error_type="connection"} 1)"));
+  CHECK(page_has(
+      R"(http_client_request_duration_seconds_count{http_request_method="GET",server_address="db",)"
+      R"(server_port="81",url_template="/a/{b}",http_response_status_code="",error_type="connection"} 1)"));
 }

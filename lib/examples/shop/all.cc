@@ -1,5 +1,5 @@
-// all: the three roles as child processes, and load if a rate is given. Ends them all when one ends, or when it
-// is told to.
+// all: the three roles as child processes, and load if a rate is given. Ends them all when one ends, or when
+// it is told to.
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -55,8 +55,8 @@ int run_all(const Options& o) {
   if (o.rate > 0) {
     Arguments load = {"shop", "load", "--rate", std::to_string(o.rate)};
     for (const PlannedFault& f : o.faults) {
-      load.insert(load.end(), {"--fault", f.kind + ":" + f.role + "@" + std::to_string(f.start_seconds) + "+" +
-                                              std::to_string(f.length_seconds)});
+      load.insert(load.end(), {"--fault", f.kind + ":" + f.role + "@" + std::to_string(f.start_seconds) +
+                                              "+" + std::to_string(f.length_seconds)});
     }
     children.push_back(spawn(load));
   }

@@ -15,7 +15,7 @@ namespace shop {
 enum class Fault { kSlowQuery, kErrors, kDeadDatabase, kMemoryLeak };
 inline constexpr size_t kFaults = 4;
 inline constexpr std::array<std::string_view, kFaults> kFaultNames = {"slow_query", "errors", "dead_database",
-                                                                     "memory_leak"};
+                                                                      "memory_leak"};
 
 class Faults {
  public:

@@ -48,7 +48,8 @@ int ask(httplib::Client& web, std::mt19937& random) {
   }
   if (dice < 96) {
     std::string quantity = dice < 95 ? std::to_string(random() % 3 + 1) : "100000";  // more than there is
-    auto r = web.Post("/checkout", "sku=" + sku + "&quantity=" + quantity, "application/x-www-form-urlencoded");
+    auto r =
+        web.Post("/checkout", "sku=" + sku + "&quantity=" + quantity, "application/x-www-form-urlencoded");
     return r ? r->status : 0;
   }
   auto r = web.Get(dice < 99 ? "/products/SKU-0" : "/wp-login.php");
@@ -56,9 +57,13 @@ int ask(httplib::Client& web, std::mt19937& random) {
 }
 
 void request_fault(const Options& options, const PlannedFault& fault) {
-  std::string url = fault.role == "web" ? options.web_url : fault.role == "orders" ? options.orders_url : options.stock_url;
+  std::string url = fault.role == "web"      ? options.web_url
+                    : fault.role == "orders" ? options.orders_url
+                                             : options.stock_url;
   httplib::Client client(url);
-  auto r = client.Post("/fault?kind=" + fault.kind + "&seconds=" + std::to_string(std::lround(std::ceil(fault.length_seconds))), "", "text/plain");
+  auto r = client.Post("/fault?kind=" + fault.kind +
+                           "&seconds=" + std::to_string(std::lround(std::ceil(fault.length_seconds))),
+                       "", "text/plain");
   std::fprintf(stderr, "shop load: fault %s at %s for %.0f s: %s\n", fault.kind.c_str(), fault.role.c_str(),
                fault.length_seconds, r && r->status == 200 ? "begun" : "refused");
 }
@@ -66,7 +71,7 @@ void request_fault(const Options& options, const PlannedFault& fault) {
 }  // namespace
 
 int run_load(const Options& options) {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = [](int) { g_stop = true; };
   sigaction(SIGTERM, &action, nullptr);
   sigaction(SIGINT, &action, nullptr);

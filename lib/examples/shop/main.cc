@@ -9,11 +9,13 @@
 namespace {
 
 int print_targets(const shop::Options& options) {
-  const char* hosts[][2] = {{"web", "127.0.0.1:8081"}, {"orders", "127.0.0.1:8082"}, {"stock", "127.0.0.1:8083"}};
+  const char* hosts[][2] = {
+      {"web", "127.0.0.1:8081"}, {"orders", "127.0.0.1:8082"}, {"stock", "127.0.0.1:8083"}};
   if (options.format == "json") {  // file_sd_configs
     std::printf("[");
     for (size_t i = 0; i < 3; i++) {
-      std::printf("%s{\"targets\":[\"%s\"],\"labels\":{\"service\":\"%s\"}}", i > 0 ? "," : "", hosts[i][1], hosts[i][0]);
+      std::printf("%s{\"targets\":[\"%s\"],\"labels\":{\"service\":\"%s\"}}", i > 0 ? "," : "", hosts[i][1],
+                  hosts[i][0]);
     }
     std::printf("]\n");
     return 0;

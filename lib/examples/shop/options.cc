@@ -23,7 +23,8 @@ const char kUsage[] =
     "  --rate N             requests per second of load, default 20\n"
     "  --duration T         of load, e.g. 90s; default: until stopped\n"
     "  --fault KIND[:ROLE]@START+LENGTH\n"
-    "                       slow-query, dead-database, errors or memory-leak, e.g. slow-query@20s+60s; repeatable\n";
+    "                       slow-query, dead-database, errors or memory-leak, e.g. slow-query@20s+60s; "
+    "repeatable\n";
 
 double parse_seconds(std::string_view text) {
   std::string s(text);

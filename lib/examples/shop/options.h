@@ -28,7 +28,7 @@ struct Options {
   std::string log = "-";
   std::string service_name;
   int drain_ms = 500;
-  double rate = 0;  // requests per second of `load`; `all` starts `load` if it is given
+  double rate = 0;              // requests per second of `load`; `all` starts `load` if it is given
   double duration_seconds = 0;  // of `load`; 0: until stopped
   std::vector<PlannedFault> faults;
   std::string format = "prometheus";  // of `targets`

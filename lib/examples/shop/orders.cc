@@ -26,14 +26,16 @@ int run_orders(const Options& options) {
   std::atomic<int64_t> last_order{0};
 
   service.router()
-      .get("/availability", [&](const httplib::Request&, httplib::Response& res) {
-        faults.maybe_throw();
-        pass_on(res, stock.get("/stock"));
-      })
-      .get("/availability/{sku}", [&](const httplib::Request& req, httplib::Response& res) {
-        faults.maybe_throw();
-        pass_on(res, stock.get("/stock/{sku}", {sonde::httplib::param(req, "sku")}));
-      })
+      .get("/availability",
+           [&](const httplib::Request&, httplib::Response& res) {
+             faults.maybe_throw();
+             pass_on(res, stock.get("/stock"));
+           })
+      .get("/availability/{sku}",
+           [&](const httplib::Request& req, httplib::Response& res) {
+             faults.maybe_throw();
+             pass_on(res, stock.get("/stock/{sku}", {sonde::httplib::param(req, "sku")}));
+           })
       .post("/orders", [&](const httplib::Request& req, httplib::Response& res) {
         std::string sku = req.get_param_value("sku");
         int64_t quantity = std::atoll(req.get_param_value("quantity").c_str());
@@ -46,9 +48,8 @@ int run_orders(const Options& options) {
         sonde::Observation placing("shop.place_order", sonde::high("order_id"_f = id, "sku"_f = sku));
         faults.maybe_throw();
 
-        auto reserved =
-            stock.post("/stock/{sku}/reserve", {sku}, "quantity=" + std::to_string(quantity),
-                       "application/x-www-form-urlencoded");
+        auto reserved = stock.post("/stock/{sku}/reserve", {sku}, "quantity=" + std::to_string(quantity),
+                                   "application/x-www-form-urlencoded");
         if (!reserved || reserved->status != 200) {
           bool refused = reserved && reserved->status < 500;
           g_orders(refused ? "refused" : "failed").inc();
@@ -61,7 +62,8 @@ int run_orders(const Options& options) {
         sonde::info("order placed", "order_id"_f = id, "sku"_f = sku, "quantity"_f = quantity,
                     "total_cents"_f = cents);
         res.status = 201;
-        reply_json(res, "{\"order\":" + std::to_string(id) + ",\"total_cents\":" + std::to_string(cents) + "}\n");
+        reply_json(res,
+                   "{\"order\":" + std::to_string(id) + ",\"total_cents\":" + std::to_string(cents) + "}\n");
       });
   return service.run();
 }

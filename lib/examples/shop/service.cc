@@ -72,11 +72,13 @@ Service::Service(const Options& options) : state_(std::make_unique<State>()) {
     if (!is_local(req)) return reply_error(res, 403, "only from this machine");
     if (req.method == "POST") {
       Fault fault;
-      if (!Faults::parse(req.get_param_value("kind"), fault)) return reply_error(res, 400, "no such kind of fault");
+      if (!Faults::parse(req.get_param_value("kind"), fault))
+        return reply_error(res, 400, "no such kind of fault");
       double seconds = req.has_param("seconds") ? parse_seconds(req.get_param_value("seconds")) : 30;
       if (seconds < 0 || seconds > 86400) return reply_error(res, 400, "seconds out of range");
       s.faults.set(fault, seconds);
-      sonde::warn("fault requested", "kind"_f = kFaultNames[static_cast<size_t>(fault)], "seconds"_f = seconds);
+      sonde::warn("fault requested", "kind"_f = kFaultNames[static_cast<size_t>(fault)],
+                  "seconds"_f = seconds);
     }
     reply_json(res, s.faults.json());
   });

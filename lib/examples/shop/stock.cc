@@ -15,12 +15,13 @@ namespace {
 using namespace sonde::literals;
 using namespace std::chrono_literals;
 
-constinit sonde::Counter<"shop_reservations_total", "result"> g_reservations{{.help = "Reservations by result"}};
+constinit sonde::Counter<"shop_reservations_total", "result"> g_reservations{
+    {.help = "Reservations by result"}};
 
 std::string json_of(const Item& item) {
   return "{\"sku\":" + json_text(item.sku) + ",\"name\":" + json_text(item.name) +
-         ",\"quantity\":" + std::to_string(item.quantity) + ",\"price_cents\":" + std::to_string(item.price_cents) +
-         "}";
+         ",\"quantity\":" + std::to_string(item.quantity) +
+         ",\"price_cents\":" + std::to_string(item.price_cents) + "}";
 }
 
 // Answers 503 if the database fails; why goes to the log.
@@ -40,9 +41,11 @@ auto with_database(F f) {
 
 int run_stock(const Options& options) {
   Service service(options);
-  bool postgres = options.database.starts_with("postgresql://") || options.database.starts_with("postgres://");
+  bool postgres =
+      options.database.starts_with("postgresql://") || options.database.starts_with("postgres://");
 #ifdef SHOP_HAS_POSTGRES
-  std::shared_ptr<StockStore> store = postgres ? open_postgres(options.database) : open_sqlite(options.database);
+  std::shared_ptr<StockStore> store =
+      postgres ? open_postgres(options.database) : open_sqlite(options.database);
 #else
   if (postgres) {
     std::fprintf(stderr, "shop: built without libpq: give --database a file\n");
@@ -86,7 +89,8 @@ int run_stock(const Options& options) {
              if (!found) return reply_error(res, 404, "no such product");
              reply_json(res, json_of(item) + "\n");
            }))
-      .post("/stock/{sku}/reserve", with_database([&, store](const httplib::Request& req, httplib::Response& res) {
+      .post("/stock/{sku}/reserve",
+            with_database([&, store](const httplib::Request& req, httplib::Response& res) {
               faults.maybe_throw();
               std::string sku = sonde::httplib::param(req, "sku");
               int64_t quantity = std::atoll(req.get_param_value("quantity").c_str());

@@ -22,7 +22,9 @@ std::string value(const Result& r, int row, int column) { return PQgetvalue(r.ge
 int64_t number(const Result& r, int row, int column) {
   return std::strtoll(PQgetvalue(r.get(), row, column), nullptr, 10);
 }
-Item item_of(const Result& r, int row) { return {value(r, row, 0), value(r, row, 1), number(r, row, 2), number(r, row, 3)}; }
+Item item_of(const Result& r, int row) {
+  return {value(r, row, 0), value(r, row, 1), number(r, row, 2), number(r, row, 3)};
+}
 
 bool has_state(const Result& r, const char* state) {
   const char* got = PQresultErrorField(r.get(), PG_DIAG_SQLSTATE);
@@ -43,14 +45,16 @@ class PostgresStore final : public StockStore {
         "create table if not exists stock (sku text primary key, name text not null, "
         "quantity bigint not null check (quantity >= 0), price_cents bigint not null)");
     run(lease,
-        "create table if not exists reservations (id bigserial primary key, sku text not null references stock, "
+        "create table if not exists reservations (id bigserial primary key, sku text not null references "
+        "stock, "
         "quantity bigint not null, at timestamptz not null default now())");
     for (int i = 1; i <= kItems; i++) {
       std::string sku = "SKU-" + std::to_string(i);
       std::string name = "Article " + std::to_string(i);
       std::string price = std::to_string(199 + 250 * i);
       run(lease,
-          "insert into stock (sku, name, quantity, price_cents) values ($1, $2, 1000, $3) on conflict do nothing",
+          "insert into stock (sku, name, quantity, price_cents) values ($1, $2, 1000, $3) on conflict do "
+          "nothing",
           {sku.c_str(), name.c_str(), price.c_str()});
     }
   }
@@ -68,7 +72,8 @@ class PostgresStore final : public StockStore {
   }
 
   bool find_slowly(std::string_view sku, Item& item) override {
-    return find_with("select sku, name, quantity, price_cents, pg_sleep(0.4) from stock where sku = $1", sku, item);
+    return find_with("select sku, name, quantity, price_cents, pg_sleep(0.4) from stock where sku = $1", sku,
+                     item);
   }
 
   Reservation reserve(std::string_view sku, int64_t quantity) override {
@@ -154,6 +159,8 @@ class PostgresStore final : public StockStore {
 
 }  // namespace
 
-std::unique_ptr<StockStore> open_postgres(std::string url) { return std::make_unique<PostgresStore>(std::move(url)); }
+std::unique_ptr<StockStore> open_postgres(std::string url) {
+  return std::make_unique<PostgresStore>(std::move(url));
+}
 
 }  // namespace shop

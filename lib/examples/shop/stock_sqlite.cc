@@ -67,7 +67,8 @@ Item item_of(const Statement& s) { return {s.text(0), s.text(1), s.number(2), s.
 class SqliteStore final : public StockStore {
  public:
   explicit SqliteStore(std::string path)
-      : path_(std::move(path)), pool_(4, [this] { return connect(); }, [](sqlite3* db) { sqlite3_close(db); }) {
+      : path_(std::move(path)),
+        pool_(4, [this] { return connect(); }, [](sqlite3* db) { sqlite3_close(db); }) {
     sonde::sqlite::attach_all();
     // A process that was killed while its database was "dead" left the file aside.
     std::string away = path_ + ".away";
@@ -83,7 +84,8 @@ class SqliteStore final : public StockStore {
     run(db,
         "create table if not exists stock (sku text primary key, name text not null, "
         "quantity integer not null check (quantity >= 0), price_cents integer not null);"
-        "create table if not exists reservations (id integer primary key, sku text not null references stock, "
+        "create table if not exists reservations (id integer primary key, sku text not null references "
+        "stock, "
         "quantity integer not null, at integer not null)");
     for (int i = 1; i <= kItems; i++) {
       std::string n = std::to_string(i);
@@ -132,10 +134,12 @@ class SqliteStore final : public StockStore {
     auto lease = connection();
     auto start = std::chrono::steady_clock::now();
     int64_t rows = slow_rows_;
-    Statement s(lease.get(),
-                "with recursive shelf (place) as (select 1 union all select place + 1 from shelf where place < ?2) "
-                "select stock.sku, stock.name, stock.quantity, stock.price_cents, count(shelf.place) "
-                "from stock, shelf where stock.sku = ?1 and shelf.place % 7 <> length(stock.name) group by stock.sku");
+    Statement s(
+        lease.get(),
+        "with recursive shelf (place) as (select 1 union all select place + 1 from shelf where place < ?2) "
+        "select stock.sku, stock.name, stock.quantity, stock.price_cents, count(shelf.place) "
+        "from stock, shelf where stock.sku = ?1 and shelf.place % 7 <> length(stock.name) group by "
+        "stock.sku");
     s.bind(1, sku).bind(2, rows);
     bool found = s.step();
     if (found) item = item_of(s);
@@ -174,8 +178,8 @@ class SqliteStore final : public StockStore {
       return nullptr;
     }
     sqlite3_busy_timeout(db, 2000);
-    sqlite3_exec(db, "pragma journal_mode = wal; pragma synchronous = normal; pragma foreign_keys = on", nullptr,
-                 nullptr, nullptr);
+    sqlite3_exec(db, "pragma journal_mode = wal; pragma synchronous = normal; pragma foreign_keys = on",
+                 nullptr, nullptr, nullptr);
     return db;
   }
 
@@ -186,7 +190,8 @@ class SqliteStore final : public StockStore {
   }
 
   static void run(sqlite3* db, std::string_view sql) {
-    if (sonde::sqlite::exec(db, sql) != SQLITE_OK) throw StoreError(std::string("sqlite: ") + sqlite3_errmsg(db));
+    if (sonde::sqlite::exec(db, sql) != SQLITE_OK)
+      throw StoreError(std::string("sqlite: ") + sqlite3_errmsg(db));
   }
 
   static Reservation reserve_in_transaction(sqlite3* db, std::string_view sku, int64_t quantity) {
@@ -211,6 +216,8 @@ class SqliteStore final : public StockStore {
 
 }  // namespace
 
-std::unique_ptr<StockStore> open_sqlite(std::string path) { return std::make_unique<SqliteStore>(std::move(path)); }
+std::unique_ptr<StockStore> open_sqlite(std::string path) {
+  return std::make_unique<SqliteStore>(std::move(path));
+}
 
 }  // namespace shop

@@ -23,18 +23,22 @@ int run_web(const Options& options) {
   Faults& faults = service.faults();
 
   service.router()
-      .get("/", [](const httplib::Request&, httplib::Response& res) {
-        res.set_content("<!doctype html><title>shop</title><h1>shop</h1><p>GET /products, POST /checkout\n",
-                        "text/html; charset=utf-8");
-      })
-      .get("/products", [&](const httplib::Request&, httplib::Response& res) {
-        faults.maybe_throw();
-        pass_on(res, orders.get("/availability"));
-      })
-      .get("/products/{sku}", [&](const httplib::Request& req, httplib::Response& res) {
-        faults.maybe_throw();
-        pass_on(res, orders.get("/availability/{sku}", {sonde::httplib::param(req, "sku")}));
-      })
+      .get("/",
+           [](const httplib::Request&, httplib::Response& res) {
+             res.set_content(
+                 "<!doctype html><title>shop</title><h1>shop</h1><p>GET /products, POST /checkout\n",
+                 "text/html; charset=utf-8");
+           })
+      .get("/products",
+           [&](const httplib::Request&, httplib::Response& res) {
+             faults.maybe_throw();
+             pass_on(res, orders.get("/availability"));
+           })
+      .get("/products/{sku}",
+           [&](const httplib::Request& req, httplib::Response& res) {
+             faults.maybe_throw();
+             pass_on(res, orders.get("/availability/{sku}", {sonde::httplib::param(req, "sku")}));
+           })
       .post("/checkout", [&](const httplib::Request& req, httplib::Response& res) {
         faults.maybe_throw();
         auto answer = orders.post("/orders", {}, req.body, "application/x-www-form-urlencoded");

@@ -6,7 +6,8 @@
 // `low` are keys with few values: they become labels of `checkout_seconds` and attributes of the span. `high`
 // keys may have any number of values: they go to the span and the log line only, never into a label.
 // `checkout_active` counts what is going on. An exception that passes makes it fail with error.type
-// "exception"; it is not caught. The name is that of the span; characters that a metric name cannot have become
+// "exception"; it is not caught. The name is that of the span; characters that a metric name cannot have
+// become
 // `_`. All observations of one name have the same low keys in the same order.
 //
 // Threads: an observation belongs to the thread that made it. Failure: as for metrics and spans, silent.
@@ -65,8 +66,8 @@ class Observation {
   Observation(const Observation&) = delete;
   Observation& operator=(const Observation&) = delete;
 
-  // It failed. `type` is one of few words and becomes the label and attribute `error_type`; `detail` goes to the
-  // span and the log.
+  // It failed. `type` is one of few words and becomes the label and attribute `error_type`; `detail` goes to
+  // the span and the log.
   void error(std::string_view type, std::string_view detail = {}) noexcept;
   // A line is logged if it takes longer than this; 0: none. Default 0.
   void slow_after_ns(int64_t ns) noexcept { slow_ns_ = ns; }

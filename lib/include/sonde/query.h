@@ -1,13 +1,14 @@
-// Watching database statements. Adapters (sonde/sqlite.h, sonde/pq.h) call this for you; for another database:
+// Watching database statements. Adapters (sonde/sqlite.h, sonde/pq.h) call this for you; for another
+// database:
 //
 //   sonde::db::Call call{"duckdb", sql};
 //   run(sql);                        // an exception that passes counts as an error
 //   call.rows(n);
 //
-// One call yields: a client span named after the statement's summary, `db_client_operation_duration_seconds`, a
-// row in the table of statements, and a log line by "sonde.db" if it was slow or failed. The text is normalised
-// first (literals → `?`), so no data reaches a span, a log, a metric or the table; neither does the text of a
-// database's error message, which quotes data, only its code.
+// One call yields: a client span named after the statement's summary, `db_client_operation_duration_seconds`,
+// a row in the table of statements, and a log line by "sonde.db" if it was slow or failed. The text is
+// normalised first (literals → `?`), so no data reaches a span, a log, a metric or the table; neither does
+// the text of a database's error message, which quotes data, only its code.
 //
 // The table keeps kStatementsMax statements; the calls of any further one are summed as `_other`. A statement
 // that has not been called for ten minutes makes room for a new one. It is exposed as
@@ -60,8 +61,8 @@ struct CallOptions {
   std::string_view database = {};  // db.namespace
   std::string_view server = {};    // server.address
   int port = 0;                    // server.port, if not 0
-  bool detached = false;           // the span is not the thread's current one: several calls may be open at once
-  int64_t elapsed_ns = 0;          // the work has begun this long ago; for calls that are reported afterwards
+  bool detached = false;   // the span is not the thread's current one: several calls may be open at once
+  int64_t elapsed_ns = 0;  // the work has begun this long ago; for calls that are reported afterwards
 };
 
 class Call {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,10 +17,12 @@ struct Entry {
 };
 
 struct Message {
+  std::shared_ptr<const std::string> owned;  // what the entries point into
   std::vector<Entry> entries;
   bool valid = true;
 
-  explicit Message(std::string_view in) {
+  explicit Message(std::string_view bytes_in) : owned(std::make_shared<const std::string>(bytes_in)) {
+    std::string_view in = *owned;
     auto varint = [&](uint64_t& v) {
       v = 0;
       for (int shift = 0; shift < 64; shift += 7) {

@@ -10,7 +10,10 @@ namespace {
 constexpr int64_t kMs = 1'000'000;
 
 CheckState make(int fail_after, int recover_after) {
-  return CheckState({.timeout_ns = 100 * kMs, .every_ns = 1000 * kMs, .fail_after = fail_after, .recover_after = recover_after});
+  return CheckState({.timeout_ns = 100 * kMs,
+                     .every_ns = 1000 * kMs,
+                     .fail_after = fail_after,
+                     .recover_after = recover_after});
 }
 
 bool run(CheckState& c, int64_t at, bool ok) {

@@ -129,8 +129,8 @@ class Registry {
     pthread_atfork([] { get().mu_.lock(); }, [] { get().mu_.unlock(); }, [] { get().in_child(); });
   }
 
-  // The child has none of the threads. Condition variables may count waiters that do not exist here: leave the
-  // old ones alone and make new ones.
+  // The child has none of the threads. Condition variables may count waiters that do not exist here: leave
+  // the old ones alone and make new ones.
   void in_child() {
     for (auto& check : checks_) {
       check->has_thread = false;
@@ -304,18 +304,21 @@ class Registry {
         std::unique_lock lock(mu_);
         tick(detail::monotonic_ns());
         for (auto& c : checks_) {
-          seen.push_back({c->name, group_name(c->group), c->state.status() == Status::kPassing, c->state.passed(),
-                          c->state.failed() - c->state.timed_out(), c->state.timed_out()});
+          seen.push_back({c->name, group_name(c->group), c->state.status() == Status::kPassing,
+                          c->state.passed(), c->state.failed() - c->state.timed_out(), c->state.timed_out()});
         }
-        for (Group g : {Group::kLive, Group::kReady, Group::kStartup}) groups[static_cast<int>(g)] = evaluate(g);
+        for (Group g : {Group::kLive, Group::kReady, Group::kStartup})
+          groups[static_cast<int>(g)] = evaluate(g);
       }
-      sink.family(MetricKind::kGauge, "sonde_health_status", "1 if the group of health checks passes, else 0");
+      sink.family(MetricKind::kGauge, "sonde_health_status",
+                  "1 if the group of health checks passes, else 0");
       for (Group g : {Group::kLive, Group::kReady, Group::kStartup}) {
         sink.value({{"group", group_name(g)}}, groups[static_cast<int>(g)] ? 1 : 0);
       }
       sink.family(MetricKind::kGauge, "sonde_health_check_status", "1 if the health check passes, else 0");
       for (const Seen& s : seen) sink.value({{"group", s.group}, {"check", s.name}}, s.passing ? 1 : 0);
-      sink.family(MetricKind::kCounter, "sonde_health_check_runs_total", "Runs of the health check by result");
+      sink.family(MetricKind::kCounter, "sonde_health_check_runs_total",
+                  "Runs of the health check by result");
       for (const Seen& s : seen) {
         sink.count({{"group", s.group}, {"check", s.name}, {"result", "passed"}}, s.passed);
         sink.count({{"group", s.group}, {"check", s.name}, {"result", "failed"}}, s.failed);

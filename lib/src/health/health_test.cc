@@ -39,9 +39,10 @@ TEST_CASE("health: a process without checks is alive, started and ready") {
 TEST_CASE("health: a failing dependency makes it unready with a constant body, never dead, and it recovers") {
   static std::atomic<bool> up{true};
   up = true;
-  REQUIRE(health::add("db", health::ready, [] {
-    return up ? health::Outcome(true) : health::Outcome::failed("password for user admin refused");
-  }, kQuick));
+  REQUIRE(health::add(
+      "db", health::ready,
+      [] { return up ? health::Outcome(true) : health::Outcome::failed("password for user admin refused"); },
+      kQuick));
   CHECK_FALSE(health::add("db", health::ready, [] { return true; }));
   CHECK(settles_to(health::ready, 200) == 200);
   up = false;
@@ -63,14 +64,20 @@ TEST_CASE("health: a hung check fails by its time-out and holds up no other chec
   static std::atomic<bool> hang{false};
   static std::atomic<int> others{0};
   hang = false;
-  health::add("hangs", health::ready, [] {
-    while (hang) std::this_thread::sleep_for(1ms);
-    return true;
-  }, kQuick);
-  health::add("other", health::ready, [] {
-    others++;
-    return true;
-  }, kQuick);
+  health::add(
+      "hangs", health::ready,
+      [] {
+        while (hang) std::this_thread::sleep_for(1ms);
+        return true;
+      },
+      kQuick);
+  health::add(
+      "other", health::ready,
+      [] {
+        others++;
+        return true;
+      },
+      kQuick);
   CHECK(settles_to(health::ready, 200) == 200);
   hang = true;
   CHECK(settles_to(health::ready, 503) == 503);
@@ -116,10 +123,13 @@ TEST_CASE("health: a forked child runs its checks again") {
   pid_t pid = fork();
   if (pid == 0) {
     static std::atomic<bool> ran{false};
-    health::add("in child", health::ready, [] {
-      ran = true;
-      return true;
-    }, kQuick);
+    health::add(
+        "in child", health::ready,
+        [] {
+          ran = true;
+          return true;
+        },
+        kQuick);
     for (int i = 0; i < 1500 && !ran; i++) std::this_thread::sleep_for(2ms);
     _exit(ran && settles_to(health::ready, 200) == 200 ? 0 : 1);
   }

@@ -159,8 +159,8 @@ void Observation::finish() noexcept {
   if (!error_type_.empty()) {
     span_->set("error.type"_f = error_type_);
     span_->error(error_detail_);
-    g_log.error("observation failed", "name"_f = name_, "error.type"_f = error_type_, "detail"_f = error_detail_,
-                "duration_seconds"_f = seconds, "keys"_f = high_text_);
+    g_log.error("observation failed", "name"_f = name_, "error.type"_f = error_type_,
+                "detail"_f = error_detail_, "duration_seconds"_f = seconds, "keys"_f = high_text_);
   } else if (slow_ns_ > 0 && elapsed >= slow_ns_) {
     g_log.warn("observation slow", "name"_f = name_, "duration_seconds"_f = seconds, "keys"_f = high_text_);
   }

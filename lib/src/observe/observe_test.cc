@@ -26,7 +26,8 @@ TEST_CASE("observation: an exception that passes is counted and not caught") {
     throw std::runtime_error("no money");
   };
   CHECK_THROWS_AS(fails(), std::runtime_error);
-  CHECK(sonde::expose().body.find(R"(test_refund_seconds_count{error_type="exception"} 1)") != std::string::npos);
+  CHECK(sonde::expose().body.find(R"(test_refund_seconds_count{error_type="exception"} 1)") !=
+        std::string::npos);
 }
 
 TEST_CASE("observation: finish() records once") {

@@ -29,7 +29,8 @@ void collect(MetricSink& sink) noexcept {
     for (const auto& e : all) {
       sink.count({{"fingerprint", e.statement->fingerprint_hex}, {"system", e.statement->system}}, e.calls);
     }
-    sink.family(MetricKind::kCounter, "sonde_db_statement_errors_total", "Failed calls of a database statement");
+    sink.family(MetricKind::kCounter, "sonde_db_statement_errors_total",
+                "Failed calls of a database statement");
     for (const auto& e : all) {
       sink.count({{"fingerprint", e.statement->fingerprint_hex}, {"system", e.statement->system}}, e.errors);
     }
@@ -140,14 +141,11 @@ void Call::finish() noexcept {
     int64_t slow_ns = g_slow_ns.load(std::memory_order_relaxed);
     bool slow = slow_ns > 0 && elapsed >= slow_ns;
 
-    detail::Measured measured{elapsed,
-                              rows_,
-                              failed_,
-                              code,
-                              traced ? here.trace_id_high() : 0,
-                              traced ? here.trace_id_low() : 0};
+    detail::Measured measured{
+        elapsed, rows_, failed_, code, traced ? here.trace_id_high() : 0, traced ? here.trace_id_low() : 0};
     detail::LinePermit permit = StatementTable::get().record(found_, measured, slow, now);
-    g_duration(system_, s.operation, failed_ && !thrown ? code : std::string_view(), failed_ ? code : std::string_view())
+    g_duration(system_, s.operation, failed_ && !thrown ? code : std::string_view(),
+               failed_ ? code : std::string_view())
         .observe_ns(elapsed);
     double seconds = static_cast<double>(elapsed) * 1e-9;
     if (permit.error && g_log_errors.load(std::memory_order_relaxed)) {
@@ -157,8 +155,8 @@ void Call::finish() noexcept {
                  "held_back"_f = permit.held_back);
     } else if (permit.slow) {
       g_log.warn("slow database query", "db.system.name"_f = system_, "db.query.summary"_f = s.summary,
-                 "db.query.text"_f = s.text, "fingerprint"_f = s.fingerprint_hex, "duration_seconds"_f = seconds,
-                 "rows"_f = rows_, "held_back"_f = permit.held_back);
+                 "db.query.text"_f = s.text, "fingerprint"_f = s.fingerprint_hex,
+                 "duration_seconds"_f = seconds, "rows"_f = rows_, "held_back"_f = permit.held_back);
     }
   } catch (...) {
     // Out of memory: this call is not recorded.

@@ -8,7 +8,18 @@
 namespace sonde::inline v1::db {
 namespace {
 
-enum Class : uint8_t { kSpace, kLetter, kDigit, kQuote, kDoubleQuote, kBacktick, kPunct, kOp, kDollar, kOther };
+enum Class : uint8_t {
+  kSpace,
+  kLetter,
+  kDigit,
+  kQuote,
+  kDoubleQuote,
+  kBacktick,
+  kPunct,
+  kOp,
+  kDollar,
+  kOther
+};
 
 constexpr std::array<uint8_t, 256> make_classes() {
   std::array<uint8_t, 256> t{};
@@ -61,14 +72,15 @@ bool one_of(std::string_view word, const std::array<std::string_view, N>& words)
 // A sign after one of these belongs to the number, and a parenthesis after one of these is not a call. In the
 // order of their lengths, so that a look-up compares with words of one length only.
 constexpr std::array<std::string_view, 41> kOperators = {
-    "in",    "or",    "as",     "on",     "by",     "is",     "and",    "not",     "set",       "all",       "any",
-    "from",  "over",  "then",   "when",   "else",   "join",   "like",   "case",    "some",      "with",      "only",
-    "where", "using", "ilike",  "limit",  "union",  "values", "exists", "select",  "offset",    "return",    "having",
-    "except", "filter", "between", "default", "distinct", "conflict", "returning", "intersect"};
+    "in",      "or",       "as",       "on",        "by",       "is",     "and",    "not",    "set",
+    "all",     "any",      "from",     "over",      "then",     "when",   "else",   "join",   "like",
+    "case",    "some",     "with",     "only",      "where",    "using",  "ilike",  "limit",  "union",
+    "values",  "exists",   "select",   "offset",    "return",   "having", "except", "filter", "between",
+    "default", "distinct", "conflict", "returning", "intersect"};
 
 struct OperatorIndex {
-  std::array<uint8_t, 12> begin{};       // by length: the first word of it in kOperators
-  std::array<uint32_t, 12> letters{};    // by length: which first letters occur
+  std::array<uint8_t, 12> begin{};     // by length: the first word of it in kOperators
+  std::array<uint32_t, 12> letters{};  // by length: which first letters occur
 };
 constexpr OperatorIndex make_operator_index() {
   OperatorIndex index{};
@@ -103,10 +115,10 @@ bool is_operator_word(std::string_view w) {
 // What stood before: it decides on spaces, on signs and on whether NULL is data.
 enum class Kind : uint8_t {
   kNothing,
-  kName,      // an identifier or a keyword that is none of kOperators
-  kKeyword,   // one of kOperators
+  kName,     // an identifier or a keyword that is none of kOperators
+  kKeyword,  // one of kOperators
   kQuoted,
-  kLiteral,   // "?"
+  kLiteral,  // "?"
   kOpen,
   kClose,
   kOpenBracket,
@@ -134,8 +146,8 @@ struct Frame {
   uint32_t element_begin;   // kList: where the current element starts
   uint32_t previous_begin;  // kList: the element before it, in `out`
   uint32_t previous_end;
-  uint32_t cut_at;          // kFurtherRow: the length to return to when it closes
-  uint32_t rows_end;        // behind the first row of a VALUES in this frame
+  uint32_t cut_at;    // kFurtherRow: the length to return to when it closes
+  uint32_t rows_end;  // behind the first row of a VALUES in this frame
 };
 
 constexpr int kDepthMax = 32;
@@ -301,7 +313,8 @@ class Scanner {
       top().values_next = true;
       top().after_values = false;
     }
-    previous_was_is_or_not_ = keyword && (same_word(w, "is") || same_word(w, "not") || same_word(w, "default"));
+    previous_was_is_or_not_ =
+        keyword && (same_word(w, "is") || same_word(w, "not") || same_word(w, "default"));
   }
 
   // NULL, TRUE and FALSE are data where a value stands, and grammar in IS NULL, NOT NULL, DEFAULT NULL.
@@ -401,8 +414,7 @@ class Scanner {
 
   void bracketed_name() {
     const char* begin = p_;
-    const char* close =
-        static_cast<const char*>(std::memchr(p_, ']', static_cast<size_t>(end_ - p_)));
+    const char* close = static_cast<const char*>(std::memchr(p_, ']', static_cast<size_t>(end_ - p_)));
     p_ = close == nullptr ? end_ : close + 1;
     std::string_view name(begin, static_cast<size_t>(p_ - begin));
     bool plain = close != nullptr && name.size() > 2 && name.size() <= kQuotedNameBytesMax &&
@@ -701,7 +713,8 @@ void normalise(std::string_view sql, Dialect dialect, Normalised& out) {
   out.fingerprint = fingerprint_of(out.text);
 }
 
-// --- summary -------------------------------------------------------------------------------------------------
+// --- summary
+// -------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -710,9 +723,9 @@ constexpr size_t kSummaryTokensMax = 4096;
 
 bool is_verb(std::string_view w) {
   static constexpr std::array<std::string_view, 24> kVerbs = {
-      "select", "insert", "update", "delete", "merge",  "replace", "create", "drop",
-      "alter",  "truncate", "begin", "commit", "rollback", "savepoint", "release", "pragma",
-      "vacuum", "analyze", "copy",  "call",   "explain", "set",     "show",  "listen"};
+      "select", "insert",   "update", "delete", "merge",    "replace",   "create",  "drop",
+      "alter",  "truncate", "begin",  "commit", "rollback", "savepoint", "release", "pragma",
+      "vacuum", "analyze",  "copy",   "call",   "explain",  "set",       "show",    "listen"};
   return one_of(w, kVerbs);
 }
 
@@ -738,7 +751,8 @@ class Words {
       if (c == '"' || c == '`' || (c == '[' && first)) {
         char close = c == '[' ? ']' : c;
         size_t end = text_.find(close, at_ + 1);
-        while (end != std::string_view::npos && close != ']' && end + 1 < text_.size() && text_[end + 1] == close) {
+        while (end != std::string_view::npos && close != ']' && end + 1 < text_.size() &&
+               text_[end + 1] == close) {
           end = text_.find(close, end + 2);
         }
         if (end == std::string_view::npos) {
@@ -765,7 +779,7 @@ class Words {
 };
 
 bool is_between_verb_and_target(std::string_view l) {
-  static constexpr std::array<std::string_view, 8> kWords = {"only", "if",      "exists", "not",
+  static constexpr std::array<std::string_view, 8> kWords = {"only",    "if",     "exists", "not",
                                                              "lateral", "select", "values", "table"};
   return one_of(l, kWords);
 }

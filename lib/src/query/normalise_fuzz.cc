@@ -1,6 +1,6 @@
 // Strategy: any bytes as SQL in each dialect. Invariants: nothing crashes; the output is bounded and free of
-// control characters; normalising it again changes nothing (unless a bound cut it); no literal survives: outside
-// quoted names there is neither a quote nor a token that starts with a digit.
+// control characters; normalising it again changes nothing (unless a bound cut it); no literal survives:
+// outside quoted names there is neither a quote nor a token that starts with a digit.
 #include <cstdint>
 #include <cstdlib>
 #include <string>

@@ -54,7 +54,8 @@ TEST_CASE("normalise: what is grammar stays") {
   CHECK(text("select a::text, b->>'k', count( * ) , t1 . c2 from s.t1 as t") ==
         "select a::text, b ->> ?, count(*), t1.c2 from s.t1 as t");
   CHECK(text("select a-1, a -1, 5-3, (a)-2") == "select a - ?, a - ?, ? - ?, (a) - ?");
-  CHECK(text(R"(select "Order ""x""".id from "Order ""x""")") == R"(select "Order ""x""".id from "Order ""x""")");
+  CHECK(text(R"(select "Order ""x""".id from "Order ""x""")") ==
+        R"(select "Order ""x""".id from "Order ""x""")");
   CHECK(text("select interval '1 day', date'2020-01-01'") == "select interval ?, date ?");
 }
 
@@ -125,7 +126,8 @@ TEST_CASE("normalise: the summary names operations and targets") {
   CHECK(summary("select a, b from stock s join bins on 1=1 where x = 2") == "SELECT stock bins");
   CHECK(summary("insert into audit(a) select b from orders, lines where c in (select d from lines)") ==
         "INSERT audit SELECT orders lines");
-  CHECK(summary("with recursive c(x) as (select 1 union all select x+1 from c) select count(*) from c, stock") ==
+  CHECK(summary(
+            "with recursive c(x) as (select 1 union all select x+1 from c) select count(*) from c, stock") ==
         "SELECT stock");
   CHECK(summary("update stock set n = n - 1 where sku = 'a'") == "UPDATE stock");
   CHECK(summary("select n from stock for update") == "SELECT stock");

@@ -70,7 +70,8 @@ StatementStats stats_of(const Entry& e) {
   s.rows = e.rows;
   s.total_ns = e.total_ns;
   s.max_ns = e.max_ns;
-  if ((e.max_trace_high | e.max_trace_low) != 0) s.max_trace_id = hex(e.max_trace_high) + hex(e.max_trace_low);
+  if ((e.max_trace_high | e.max_trace_low) != 0)
+    s.max_trace_id = hex(e.max_trace_high) + hex(e.max_trace_low);
   s.p50_seconds = quantile(e, 0.5);
   s.p95_seconds = quantile(e, 0.95);
   s.p99_seconds = quantile(e, 0.99);
@@ -80,7 +81,9 @@ StatementStats stats_of(const Entry& e) {
 
 }  // namespace
 
-StatementTable::StatementTable() : epoch_(g_epoch.fetch_add(1) + 1) { by_fingerprint_.reserve(kStatementsMax); }
+StatementTable::StatementTable() : epoch_(g_epoch.fetch_add(1) + 1) {
+  by_fingerprint_.reserve(kStatementsMax);
+}
 
 StatementTable& StatementTable::get() {
   StatementTable* table = g_table.load(std::memory_order_acquire);  // pairs with the release below
@@ -249,8 +252,8 @@ std::vector<StatementStats> StatementTable::snapshot(size_t max) {
   };
   for (Entry& e : entries_) take(e);
   for (Entry& e : others_) take(e);
-  std::stable_sort(out.begin(), out.end(), [](const StatementStats& a, const StatementStats& b) {
-    return a.total_ns > b.total_ns;
+  std::sort(out.begin(), out.end(), [](const StatementStats& a, const StatementStats& b) {
+    return a.total_ns != b.total_ns ? a.total_ns > b.total_ns : a.fingerprint < b.fingerprint;
   });
   if (out.size() > max) out.resize(max);
   return out;

@@ -1,7 +1,7 @@
 // The statements that the process has run: text → statement by a memo of recent texts, and their counts.
 //
-// Threads: any. A call takes two uncontended locks: one of the memo's slot, one of the statement's entry. Memory:
-// kStatementsMax entries and kMemoSlots texts of at most kMemoTextBytesMax.
+// Threads: any. A call takes two uncontended locks: one of the memo's slot, one of the statement's entry.
+// Memory: kStatementsMax entries and kMemoSlots texts of at most kMemoTextBytesMax.
 #pragma once
 
 #include <array>
@@ -108,7 +108,7 @@ class StatementTable {
   std::array<Slot, kMemoSlots> memo_;
   std::array<Entry, kStatementsMax> entries_;
   std::array<Entry, 8> others_;  // one per system
-  std::mutex mu_;                // guards what follows, and which statement an entry holds (with the entry's own)
+  std::mutex mu_;  // guards what follows, and which statement an entry holds (with the entry's own)
   std::unordered_map<uint64_t, uint32_t> by_fingerprint_;
   size_t used_ = 0;
   std::atomic<uint64_t> replaced_{0};

@@ -233,8 +233,10 @@ TEST_CASE("log: lines of many threads are all there, whole, and in each thread's
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; t++) {
     threads.emplace_back([t] {
-      for (int i = 0; i < 2000; i++)
+      for (int i = 0; i < 2000; i++) {
+        if (i % 80 == 0) CHECK(sonde::flush(20'000));  // less than a ring between two
         sonde::info("line", "thread"_f = t, "i"_f = i, "pad"_f = std::string(100, 'x'));
+      }
     });
   }
   for (auto& t : threads) t.join();

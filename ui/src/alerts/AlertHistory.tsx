@@ -1,11 +1,12 @@
 import type { UseQueryResult } from '@tanstack/react-query';
 import { useMemo } from 'react';
 import type { Transition } from '../api/sonde';
+import { useAddresses } from '../app/addresses';
+import { useBounded } from '../app/Bounded';
 import { figure } from '../app/figures';
 import { State } from '../app/Mark';
 import { Empty, LabelSet, Problem, Waiting } from '../app/messages';
 import { Card } from '../app/Page';
-import { serverAddress } from '../app/place';
 import { snippets } from '../app/snippets';
 import { useTime } from '../time/TimeContext';
 import { intervals } from './intervals';
@@ -13,13 +14,15 @@ import { intervals } from './intervals';
 const lanes = 40;
 
 export function AlertHistory({ answer }: { answer: UseQueryResult<{ transitions: Transition[]; truncated: boolean }> }) {
+  const addresses = useAddresses();
   const time = useTime();
   const { start, end } = time.range;
   const rows = useMemo(() => intervals(answer.data?.transitions ?? [], start, end), [answer.data, start, end]);
+  const { shown, more } = useBounded(answer.data?.transitions ?? []);
   if (answer.isPending) return <Waiting rows={8} />;
   if (answer.error) return <Problem error={answer.error} title="The history could not be read" />;
   const transitions = answer.data?.transitions ?? [];
-  if (transitions.length === 0) return <Empty title="No alert changed its state in this range" snippets={[snippets.rule(serverAddress())]}>Widen the range with the time picker above.</Empty>;
+  if (transitions.length === 0) return <Empty title="No alert changed its state in this range" snippets={[snippets.rule(addresses)]}>Widen the range with the time picker above.</Empty>;
   const at = (t: number) => `${((t - start) / (end - start)) * 100}%`;
   return (
     <div className="stack">
@@ -40,9 +43,10 @@ export function AlertHistory({ answer }: { answer: UseQueryResult<{ transitions:
         <div className="scroll-x">
           <table className="data">
             <thead><tr><th scope="col">Time ({time.zoneLabel})</th><th scope="col">Alert</th><th scope="col">From</th><th scope="col">To</th><th scope="col" className="num">Value</th><th scope="col">Labels</th></tr></thead>
-            <tbody>{transitions.slice(0, 500).map((x, i) => <tr key={i}><td className="nowrap muted">{time.instant(x.t)}</td><td><b>{x.rule}</b> <span className="muted small">{x.group}</span></td><td className="muted">{x.from}</td><td><State word={x.to === 'inactive' && x.from === 'firing' ? 'resolved' : x.to} /></td><td className="num">{figure(x.value)}</td><td><LabelSet labels={x.labels} hide={['alertname']} /></td></tr>)}</tbody>
+            <tbody>{shown.map((x, i) => <tr key={i}><td className="nowrap muted">{time.instant(x.t)}</td><td><b>{x.rule}</b> <span className="muted small">{x.group}</span></td><td className="muted">{x.from}</td><td><State word={x.to === 'inactive' && x.from === 'firing' ? 'resolved' : x.to} /></td><td className="num">{figure(x.value)}</td><td><LabelSet labels={x.labels} hide={['alertname']} /></td></tr>)}</tbody>
           </table>
         </div>
+        {more}
       </Card>
     </div>
   );

@@ -1,11 +1,12 @@
 import type { UseQueryResult } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import type { AlertRow } from '../api/sonde';
+import { useAddresses } from '../app/addresses';
+import { useBounded } from '../app/Bounded';
 import { Go } from '../app/Go';
 import { paths } from '../app/links';
 import { Chip, State } from '../app/Mark';
 import { Empty, LabelSet, Problem, Waiting } from '../app/messages';
-import { serverAddress } from '../app/place';
 import { snippets } from '../app/snippets';
 import { useUrl } from '../app/urlState';
 import { unitOf, writeIn } from '../charts/unit';
@@ -15,6 +16,7 @@ import { EvidencePanel } from './EvidencePanel';
 import { alertKey, remaining } from './key';
 
 export function AlertList({ answer }: { answer: UseQueryResult<{ alerts: AlertRow[] }> }) {
+  const addresses = useAddresses();
   const url = useUrl();
   const open = url.get('evidence');
   const service = url.get('service');
@@ -23,17 +25,18 @@ export function AlertList({ answer }: { answer: UseQueryResult<{ alerts: AlertRo
     const timer = setInterval(() => setNow(Date.now() / 1000), 1000);
     return () => clearInterval(timer);
   }, []);
-  if (answer.isPending) return <Waiting rows={5} height={56} />;
-  if (answer.error && !answer.data) return <Problem error={answer.error} title="The alerts could not be read" />;
   const all = answer.data?.alerts ?? [];
   const alerts = service ? all.filter(a => [a.labels.service, a.labels.service_name, a.labels.job].includes(service)) : all;
+  const { shown, more } = useBounded(alerts);
+  if (answer.isPending) return <Waiting rows={5} height={56} />;
+  if (answer.error && !answer.data) return <Problem error={answer.error} title="The alerts could not be read" />;
   if (all.length === 0) {
-    return <Empty title="No alert is pending or firing" snippets={[snippets.rule(serverAddress())]} action={<Go className="btn" to="/alerts" with={{ tab: 'history' }}>What fired before</Go>}>That is the good case. If you have no rules yet, begin with this one.</Empty>;
+    return <Empty title="No alert is pending or firing" snippets={[snippets.rule(addresses)]} action={<Go className="btn" to="/alerts" with={{ tab: 'history' }}>What fired before</Go>}>That is the good case. If you have no rules yet, begin with this one.</Empty>;
   }
   return (
     <div className="stack">
       {service && <div className="banner">Alerts of <b>{service}</b> only <button type="button" className="btn" onClick={() => url.set({ service: null })}>Show all {all.length}</button></div>}
-      {alerts.map(a => {
+      {shown.map(a => {
         const key = alertKey(a.name, a.labels);
         const isOpen = open === key;
         const left = remaining(a.remaining_seconds, answer.dataUpdatedAt / 1000, now);
@@ -44,6 +47,7 @@ export function AlertList({ answer }: { answer: UseQueryResult<{ alerts: AlertRo
           </article>
         );
       })}
+      {more}
     </div>
   );
 }

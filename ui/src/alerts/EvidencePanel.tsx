@@ -2,12 +2,13 @@ import { useQuery } from '@tanstack/react-query';
 import { useMemo } from 'react';
 import { useLocation } from 'wouter';
 import { queryLogs } from '../api/loki';
-import { queryRange } from '../api/prometheus';
-import { sonde, type AlertRow } from '../api/sonde';
+import { queryRange, type Series } from '../api/prometheus';
+import { sonde, type AlertRow, type Labels } from '../api/sonde';
 import { Go } from '../app/Go';
 import { paths, withSearch } from '../app/links';
 import { Mark } from '../app/Mark';
 import { Problem, Waiting } from '../app/messages';
+import type { ChartSeries } from '../charts/align';
 import type { Dot, Marker } from '../charts/Chart';
 import { ChartCard } from '../charts/ChartCard';
 import { unitOf } from '../charts/unit';
@@ -54,7 +55,7 @@ export function EvidencePanel({ alert }: { alert: AlertRow }) {
         {e.service && <Go className="btn" to={paths.service(e.service)} with={span}>Service {e.service} then</Go>}
       </div>
       <ChartCard title={alert.name} sub={drawn} expr={expr} unit={unit} height={180} range={range} threshold={alert.threshold ?? undefined} dots={dots} markers={markers} waiting={graph.isPending} error={graph.error}
-        series={(graph.data?.series ?? []).slice(0, 20).map(s => ({ name: seriesName(s.metric), points: s.values }))} />
+        series={ownFirst(graph.data?.series ?? [], alert.labels).slice(0, 20)} />
       <div className="grid two">
         <section className="card"><header><h2>Slowest traces then</h2><span className="end"><Go className="small" to="/traces" with={{ service: e.service, ...span }}>Search</Go></span></header>{e.traces.length ? <div className="scroll-x"><TraceTable traces={e.traces.slice(0, 5)} compact /></div> : <p className="body muted">None.</p>}</section>
         <section className="card"><header><h2>Statements then</h2></header>{e.statements.length ? <StatementTable statements={e.statements.slice(0, 5)} compact /> : <p className="body muted">None.</p>}</section>
@@ -67,6 +68,13 @@ export function EvidencePanel({ alert }: { alert: AlertRow }) {
       </section>
     </div>
   );
+}
+
+// The alert's own series stand first and full; what else the expression yields is thin and dashed beside them.
+export function ownFirst(series: Series[], labels: Labels): ChartSeries[] {
+  const own = (s: Series) => Object.entries(s.metric).every(([k, v]) => k === '__name__' || labels[k] === v);
+  const line = (s: Series) => ({ name: seriesName(s.metric), points: s.values });
+  return [...series.filter(own).map(line), ...series.filter(s => !own(s)).map(s => ({ ...line(s), dash: true, width: 1 }))];
 }
 
 // `expr > 0.5` without its comparison at the end. Brackets and strings are not looked into: only a number may follow.

@@ -6,7 +6,8 @@ import type { Labels } from './sonde';
 export interface Stream { stream: Labels; values: [string, string, ...unknown[]][] }
 export interface LogAnswer { streams: Stream[] }
 
-const ns = (seconds: number) => `${Math.floor(seconds)}${String(Math.round((seconds % 1) * 1e9)).padStart(9, '0')}`;
+// Seconds as the nanoseconds that Loki takes. Never rounded up: a tenth digit would be another second.
+export const ns = (seconds: number) => `${Math.floor(seconds)}${String(Math.min(999_999_999, Math.floor((seconds % 1) * 1e9))).padStart(9, '0')}`;
 
 export async function queryLogs(query: string, start: number | string, end: number, limit: number, direction: 'backward' | 'forward', signal?: AbortSignal): Promise<LogAnswer> {
   const answer = await ask<{ data: { resultType: string; result: Stream[] } }>('loki/api/v1/query_range', {

@@ -70,21 +70,33 @@ export interface Trace { trace_id: string; start: number; duration: number; serv
 
 const get = <T>(path: string, parameters?: Parameters, signal?: AbortSignal) => ask<T>(`api/sonde/v1/${path}`, { parameters, signal });
 
+// Maps and lists that are empty may be left out of an answer; the pages need not know.
+const wholeAlert = (a: AlertRow): AlertRow => ({ ...a, labels: a.labels ?? {}, annotations: a.annotations ?? {} });
+const wholeTrace = (t: Trace): Trace => ({
+  ...t, services: t.services ?? [], logs: t.logs ?? [],
+  spans: (t.spans ?? []).map(s => ({ ...s, status: s.status ?? '', attributes: s.attributes ?? {}, events: s.events ?? [], resource: s.resource ?? {} })),
+});
+const wholeRow = (s: ServiceRow): ServiceRow => ({
+  ...s, sources: s.sources ?? [], spark: { rate: s.spark?.rate ?? [], errors: s.spark?.errors ?? [], p95: s.spark?.p95 ?? [] },
+  instances: s.instances ?? { up: 0, down: 0 }, checks: s.checks ?? { ok: 0, failing: 0 }, alerts: s.alerts ?? { firing: 0, pending: 0 },
+});
+const wholeMessage = (m: Message): Message => ({ ...m, labels: m.labels ?? {}, annotations: m.annotations ?? {}, deliveries: m.deliveries ?? [], alerts: (m.alerts ?? []).map(a => ({ ...a, labels: a.labels ?? {}, annotations: a.annotations ?? {} })) });
+
 export const sonde = {
   status: (signal?: AbortSignal) => get<Status>('status', {}, signal),
-  overview: (start: number, end: number, signal?: AbortSignal) => get<Overview>('overview', { start, end }, signal),
+  overview: (start: number, end: number, signal?: AbortSignal) => get<Overview>('overview', { start, end }, signal).then(o => ({ ...o, services: o.services.map(wholeRow) })),
   services: (signal?: AbortSignal) => get<{ services: string[] }>('services', {}, signal),
-  service: (name: string, start: number, end: number, signal?: AbortSignal) => get<ServiceDetail>(`services/${encodeURIComponent(name)}`, { start, end }, signal),
+  service: (name: string, start: number, end: number, signal?: AbortSignal) => get<ServiceDetail>(`services/${encodeURIComponent(name)}`, { start, end }, signal).then(d => ({ ...d, service: wholeRow(d.service) })),
   queries: (p: { start: number; end: number; service?: string; limit: number }, signal?: AbortSignal) => get<{ statements: Statement[]; truncated: boolean }>('queries', p, signal),
   query: (fingerprint: string, p: { start: number; end: number; service?: string }, signal?: AbortSignal) =>
     get<StatementDetail>(`queries/${encodeURIComponent(fingerprint)}`, p, signal),
-  alerts: (signal?: AbortSignal) => get<{ alerts: AlertRow[] }>('alerts', {}, signal),
+  alerts: (signal?: AbortSignal) => get<{ alerts: AlertRow[] }>('alerts', {}, signal).then(a => ({ alerts: a.alerts.map(wholeAlert) })),
   history: (start: number, end: number, limit: number, signal?: AbortSignal) => get<{ transitions: Transition[]; truncated: boolean }>('alerts/history', { start, end, limit }, signal),
   evidence: (labels: Labels, t: number, signal?: AbortSignal) => get<Evidence>('evidence', { labels: JSON.stringify(labels), t }, signal),
-  inbox: (limit: number, signal?: AbortSignal) => get<{ messages: Message[]; unread: number }>('inbox', { limit }, signal),
+  inbox: (limit: number, signal?: AbortSignal) => get<{ messages: Message[]; unread: number }>('inbox', { limit }, signal).then(i => ({ ...i, messages: i.messages.map(wholeMessage) })),
   markRead: (id: string | number) => ask<object>(`api/sonde/v1/inbox/${encodeURIComponent(String(id))}/read`, { method: 'POST' }),
   findings: (signal?: AbortSignal) => get<{ findings: Finding[] }>('findings', {}, signal),
   traces: (p: { service?: string; operation?: string; tags?: string[]; min_duration?: number; max_duration?: number; errors?: boolean; start: number; end: number; limit: number }, signal?: AbortSignal) =>
     get<{ traces: TraceRow[]; truncated?: boolean }>('traces', p, signal),
-  trace: (id: string, signal?: AbortSignal) => get<Trace>(`traces/${encodeURIComponent(id)}`, {}, signal),
+  trace: (id: string, signal?: AbortSignal) => get<Trace>(`traces/${encodeURIComponent(id)}`, {}, signal).then(wholeTrace),
 };

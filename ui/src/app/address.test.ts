@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { queryString } from '../api/http';
+import { addressesOf } from './addresses';
 import { bytes, count, figure, percent } from './figures';
 import { withSearch } from './links';
 import { basePath } from './place';
@@ -21,6 +22,11 @@ describe('addresses', () => {
   test('parameters repeat for lists and leave out what is not set', () => {
     expect(queryString({ 'match[]': ['a', 'b'], limit: 0, none: undefined, empty: '' })).toBe('match%5B%5D=a&match%5B%5D=b&limit=0');
   });
+});
+
+test('snippets name the OTLP port that the server says, else the usual one', () => {
+  expect(addressesOf('http://h:9090/ops', [{ address: '[::]:4317', kind: 'otlp-grpc' }, { address: '[::]:5318', kind: 'otlp-http' }])).toEqual({ server: 'http://h:9090/ops', otlp: 'http://h:5318' });
+  expect(addressesOf('https://h', undefined).otlp).toBe('http://h:4318');
 });
 
 describe('figures', () => {

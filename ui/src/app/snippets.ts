@@ -1,11 +1,13 @@
 // What to paste to fill an empty page, with this server's own address inside.
 
+import type { Addresses } from './addresses';
+
 export interface Snippet { title: string; code: string }
 
-const host = (address: string) => new URL(address).hostname;
+const host = (at: Addresses) => new URL(at.server).hostname;
 
 export const snippets = {
-  cpp: (_address: string): Snippet => ({
+  cpp: (_: Addresses): Snippet => ({
     title: 'C++: link libsonde',
     code: `# CMakeLists.txt
 find_package(sonde REQUIRED)
@@ -16,41 +18,41 @@ target_link_libraries(shop PRIVATE sonde::sonde)
 auto telemetry = sonde::init({.service = "shop", .version = "1.0.0"});
 telemetry.admin("0.0.0.0:9464");`,
   }),
-  otlp: (address: string): Snippet => ({
+  otlp: (at: Addresses): Snippet => ({
     title: 'Any language: an OpenTelemetry SDK',
     code: `export OTEL_SERVICE_NAME=shop
-export OTEL_EXPORTER_OTLP_ENDPOINT=http://${host(address)}:4318
+export OTEL_EXPORTER_OTLP_ENDPOINT=${at.otlp}
 export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf`,
   }),
-  scrape: (address: string): Snippet => ({
+  scrape: (at: Addresses): Snippet => ({
     title: `Prometheus scrape: add to the configuration file, then reload`,
     code: `scrape_configs:
   - job_name: shop
     scrape_interval: 5s
     static_configs:
-      - targets: ['${host(address)}:9464']
+      - targets: ['${host(at)}:9464']
 
 # take it up without a restart
-curl -X POST ${address}/-/reload`,
+curl -X POST ${at.server}/-/reload`,
   }),
-  remoteWrite: (address: string): Snippet => ({
+  remoteWrite: (at: Addresses): Snippet => ({
     title: 'From another Prometheus',
     code: `remote_write:
-  - url: ${address}/api/v1/write
+  - url: ${at.server}/api/v1/write
     send_exemplars: true`,
   }),
-  logPush: (address: string): Snippet => ({
+  logPush: (at: Addresses): Snippet => ({
     title: 'One log line with curl (the Loki push API)',
-    code: `curl -i ${address}/loki/api/v1/push -H 'Content-Type: application/json' -d '{
+    code: `curl -i ${at.server}/loki/api/v1/push -H 'Content-Type: application/json' -d '{
   "streams": [{
     "stream": {"service_name": "shop", "level": "info"},
     "values": [["'$(date +%s%N)'", "hello from curl"]]
   }]
 }'`,
   }),
-  span: (address: string): Snippet => ({
+  span: (at: Addresses): Snippet => ({
     title: 'One span with curl (OTLP over HTTP)',
-    code: `curl -i http://${host(address)}:4318/v1/traces -H 'Content-Type: application/json' -d '{
+    code: `curl -i ${at.otlp}/v1/traces -H 'Content-Type: application/json' -d '{
   "resourceSpans": [{
     "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "shop"}}]},
     "scopeSpans": [{"spans": [{
@@ -60,7 +62,7 @@ curl -X POST ${address}/-/reload`,
   }]
 }'`,
   }),
-  statements: (_address: string): Snippet => ({
+  statements: (_: Addresses): Snippet => ({
     title: 'C++: watch a database',
     code: `#include <sonde/sqlite.h>
 sonde::sqlite::attach_all();            // every SQLite connection opened from here on
@@ -68,7 +70,7 @@ sonde::sqlite::attach_all();            // every SQLite connection opened from h
 #include <sonde/pq.h>
 sonde::pq::attach(connection);          // one PostgreSQL connection`,
   }),
-  rule: (_address: string): Snippet => ({
+  rule: (_: Addresses): Snippet => ({
     title: 'A first alerting rule (a file named under rule_files)',
     code: `groups:
   - name: shop

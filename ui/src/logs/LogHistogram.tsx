@@ -18,7 +18,8 @@ export function LogHistogram({ lines, query, start, end, live }: { lines: LogLin
   const [drag, setDrag] = useState<[number, number] | null>(null);
   const step = Math.max(1, Math.ceil((end - start) / most));
   const counted = useQuery({ queryKey: ['log-counts', query, start, end, step], enabled: !live, retry: false, queryFn: ({ signal }) => countLogs(query, start, end, step, signal) });
-  const byServer = !live && !!counted.data && counted.data.length > 0;
+  // A server that does not tell levels when it counts is asked in vain: the lines know theirs.
+  const byServer = !live && !!counted.data && counted.data.length > 0 && (counted.data.some(c => c.level) || lines.every(l => l.level === 'unknown'));
   const bars = useMemo(() => (byServer ? countedBuckets(counted.data!, start, end, step) : histogram(lines, start, end, most)), [byServer, counted.data, lines, start, end, step]);
   const buckets = bars.length;
   const total = bars.reduce((n, b) => n + b.total, 0);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { ns } from '../api/loki';
 import { grouped, messageOf, patternOf } from './groups';
 import { countedBuckets, histogram, levelOf, linesOf, merged } from './lines';
 import { everything, isMetricQuery, levelsOf, splitQuery, withLevels, withMatcher, withoutMatcher } from './selector';
@@ -28,6 +29,12 @@ describe('LogQL', () => {
     expect(isMetricQuery('sum by (a) (rate({b="c"}[1m]))')).toBe(true);
     expect(isMetricQuery('{b="rate("} |= "count_over_time("')).toBe(false);
   });
+});
+
+test('nanoseconds have nine digits after the second, whatever the fraction', () => {
+  expect(ns(1700000000)).toBe('1700000000000000000');
+  expect(ns(1700000000.5)).toBe('1700000000500000000');
+  expect(ns(1.9999999999)).toBe('1999999999');
 });
 
 describe('lines', () => {

@@ -1,11 +1,12 @@
 import { useQuery } from '@tanstack/react-query';
 import { useCallback, useState } from 'react';
 import { labelValues } from '../api/prometheus';
+import { useAddresses } from '../app/addresses';
 import { Icon } from '../app/icons';
 import { sticky } from '../app/links';
 import { Copy, Empty, Problem } from '../app/messages';
 import { Card, Page } from '../app/Page';
-import { serverAddress, serverUrl } from '../app/place';
+import { serverUrl } from '../app/place';
 import { snippets } from '../app/snippets';
 import { SyntheticNote } from '../app/SyntheticNote';
 import { useUrl } from '../app/urlState';
@@ -15,6 +16,7 @@ import { QueryPanel } from '../query/QueryPanel';
 import { useTime } from '../time/TimeContext';
 
 export default function ExplorePage() {
+  const addresses = useAddresses();
   const url = useUrl();
   const time = useTime();
   const { start, end } = time.range;
@@ -44,7 +46,7 @@ export default function ExplorePage() {
       </>}>
       <div className="stack">
         {panels.map((p, i) => <Slot key={i} panel={p} index={i} only={panels.length === 1} history={history} onChange={patch => change(i, patch)} onRun={expr => run(i, expr)} onRemove={() => write(panels.filter((_, j) => j !== i))} onSettled={onSettled} />)}
-        {empty && <Empty title="No metric is stored yet" snippets={[snippets.scrape(serverAddress()), snippets.remoteWrite(serverAddress()), snippets.cpp(serverAddress())]} />}
+        {empty && <Empty title="No metric is stored yet" snippets={[snippets.scrape(addresses), snippets.remoteWrite(addresses), snippets.cpp(addresses)]} />}
         {!asked && names.error && <Problem error={names.error} title="The names of metrics could not be read" />}
         {!asked && names.data && names.data.length > 0 && <Names names={names.data} onPick={name => run(0, /_total$|_count$/.test(name) ? `rate(${name}[1m])` : /_bucket$/.test(name) ? `histogram_quantile(0.95, sum by (le) (rate(${name}[1m])))` : name)} />}
       </div>

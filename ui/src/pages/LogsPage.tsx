@@ -1,13 +1,13 @@
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { useEffect, useMemo, useRef, useState, type FormEvent } from 'react';
 import { logLabels, logLabelValues, queryLogs } from '../api/loki';
+import { useAddresses } from '../app/addresses';
 import { count } from '../app/figures';
 import { Icon } from '../app/icons';
 import { isTyping, useKeys } from '../app/keyboard';
 import { Chip } from '../app/Mark';
 import { Empty, Problem, Waiting } from '../app/messages';
 import { Page } from '../app/Page';
-import { serverAddress } from '../app/place';
 import { snippets } from '../app/snippets';
 import { SyntheticNote } from '../app/SyntheticNote';
 import { useScheme } from '../app/theme';
@@ -25,6 +25,7 @@ const kept = 5000;       // lines held while live
 const pollMs = 2000;
 
 export default function LogsPage() {
+  const addresses = useAddresses();
   const url = useUrl();
   const time = useTime();
   const { scheme } = useScheme();
@@ -89,11 +90,11 @@ export default function LogsPage() {
               <div className="logs-body card">
                 {answer.error && <Problem error={answer.error} title="The query could not be run; the lines below are from before" />}
                 {!!tail.error && live && <Problem error={tail.error} title="Live mode lost the server; it keeps trying" />}
-                <LogHistogram lines={lines} query={query} live={live} {...shownRange} />
+                {lines.length > 0 && <LogHistogram lines={lines} query={query} live={live} {...shownRange} />}
                 {lines.length > 0 ? <LogLines lines={lines} onFilter={(label, value, op) => run(withMatcher(query, { label, op, value }))} />
                   : live ? <p className="body muted" style={{ padding: 16 }}>Waiting for the first line; asked every {pollMs / 1000} seconds.</p>
                     : filtered ? <Empty title="No line matches" action={<button type="button" className="btn primary" onClick={() => run(everything)}>Show every service</button>}>Nothing between {time.instant(start)} and {time.clock(end)} fits this query. Widen the range, or drop a filter.</Empty>
-                      : <Empty title="No logs yet" snippets={[snippets.otlp(serverAddress()), snippets.logPush(serverAddress()), snippets.cpp(serverAddress())]}>Nothing was received in this range. Send a line in one of these ways and press “Go live”.</Empty>}
+                      : <Empty title="No logs yet" snippets={[snippets.otlp(addresses), snippets.logPush(addresses), snippets.cpp(addresses)]}>Nothing was received in this range. Send a line in one of these ways and press “Go live”.</Empty>}
               </div>
             )}
     </Page>

@@ -1,13 +1,13 @@
 import { useQuery } from '@tanstack/react-query';
-import { useState } from 'react';
 import { sonde, type ServiceRow } from '../api/sonde';
+import { useAddresses } from '../app/addresses';
+import { useBounded } from '../app/Bounded';
 import { bytes, count, figure, percent, plural } from '../app/figures';
 import { Go } from '../app/Go';
 import { paths } from '../app/links';
 import { Chip, Mark, State, toneOf } from '../app/Mark';
-import { Empty, LabelSet, Problem, Waiting } from '../app/messages';
+import { Empty, LabelSet, Problem, Snippet, Waiting } from '../app/messages';
 import { Card, Page, Tile } from '../app/Page';
-import { serverAddress } from '../app/place';
 import { SyntheticNote } from '../app/SyntheticNote';
 import { snippets } from '../app/snippets';
 import { useStatus } from '../app/useStatus';
@@ -16,6 +16,7 @@ import { roughly, took } from '../time/duration';
 import { useTime } from '../time/TimeContext';
 
 export function OverviewPage() {
+  const addresses = useAddresses();
   const time = useTime();
   const { start, end } = time.range;
   const overview = useQuery({ queryKey: ['overview', start, end], queryFn: ({ signal }) => sonde.overview(start, end, signal) });
@@ -23,12 +24,11 @@ export function OverviewPage() {
   const status = useStatus();
   const data = overview.data;
   const ready = !overview.isPending && !status.isPending && !history.isPending;
-  const address = serverAddress();
 
   if (data && data.services.length === 0) {
     return (
       <Page title="Overview" ready={ready} empty>
-        <Empty title="No service has reported yet" snippets={[snippets.cpp(address), snippets.otlp(address), snippets.scrape(address)]}>
+        <Empty title="No service has reported yet" snippets={[snippets.cpp(addresses), snippets.otlp(addresses), snippets.scrape(addresses)]}>
           sonde is running and listening{status.data ? ` on ${status.data.listen.map(l => `${l.address} (${l.kind})`).join(', ')}` : ''}. Paste one of these; this page fills by itself within seconds. To see it full at once, run “sonde demo”.
         </Empty>
       </Page>
@@ -100,18 +100,19 @@ export function OverviewPage() {
             )}
           </Card>
         </div>
+        <details className="card connect">
+          <summary>Connect another service: one thing to paste</summary>
+          <div className="diff">{[snippets.cpp(addresses), snippets.otlp(addresses), snippets.scrape(addresses), snippets.logPush(addresses)].map(x => <Snippet key={x.title} {...x} />)}</div>
+        </details>
       </div>
     </Page>
   );
 }
 
 const severity = (s: ServiceRow) => ({ down: 3, degraded: 2, unknown: 0.5, ok: 0 })[s.health] * 10 + s.alerts.firing * 3 + s.alerts.pending;
-const shownAtFirst = 100;
-
 function ServiceTable({ services }: { services: ServiceRow[] }) {
-  const [all, setAll] = useState(false);
   const sorted = [...services].sort((a, b) => severity(b) - severity(a) || (b.rate ?? 0) - (a.rate ?? 0) || a.service.localeCompare(b.service));
-  const shown = all ? sorted : sorted.slice(0, shownAtFirst);
+  const { shown, more } = useBounded(sorted);
   return (
     <div className="scroll-x">
       <table className="data">
@@ -137,7 +138,7 @@ function ServiceTable({ services }: { services: ServiceRow[] }) {
           ))}
         </tbody>
       </table>
-      {sorted.length > shown.length && <div className="body row"><button type="button" className="btn" onClick={() => setAll(true)}>Show all {sorted.length}</button></div>}
+      {more}
     </div>
   );
 }

@@ -1,9 +1,9 @@
 import { useQuery } from '@tanstack/react-query';
 import { sonde } from '../api/sonde';
+import { useAddresses } from '../app/addresses';
 import { count, plural } from '../app/figures';
 import { Empty, Problem, Waiting } from '../app/messages';
 import { Card, Page } from '../app/Page';
-import { serverAddress } from '../app/place';
 import { snippets } from '../app/snippets';
 import { SyntheticNote } from '../app/SyntheticNote';
 import { useUrl } from '../app/urlState';
@@ -14,6 +14,7 @@ import { useTime } from '../time/TimeContext';
 const limit = 100;
 
 export default function QueriesPage() {
+  const addresses = useAddresses();
   const url = useUrl();
   const time = useTime();
   const { start, end } = time.range;
@@ -35,7 +36,7 @@ export default function QueriesPage() {
       </>}>
       {answer.error && <Problem error={answer.error} title="The statements could not be read" />}
       {answer.isPending ? <Waiting rows={8} height={30} /> : empty
-        ? <Empty title={service ? `No statement of ${service} was seen in this range` : 'No database statement was seen yet'} snippets={[snippets.statements(serverAddress()), snippets.otlp(serverAddress())]}>Statements come from libsonde's database adapters, with exact counts, or from spans with db.query.text, as OpenTelemetry's instrumentations send them.</Empty>
+        ? <Empty title={service ? `No statement of ${service} was seen in this range` : 'No database statement was seen yet'} snippets={[snippets.statements(addresses), snippets.otlp(addresses)]}>Statements come from libsonde's database adapters, with exact counts, or from spans with db.query.text, as OpenTelemetry's instrumentations send them.</Empty>
         : shown.length > 0 ? <Card flush><StatementTable statements={shown} service order={order} onOrder={by => url.set({ sort: by === 'total_seconds' ? null : by })} /></Card>
           : !answer.error && <Empty title="No statement has these words" action={<button type="button" className="btn primary" onClick={() => url.set({ q: null })}>Clear the filter</button>} />}
     </Page>

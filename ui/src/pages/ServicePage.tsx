@@ -4,13 +4,13 @@ import { useLocation } from 'wouter';
 import { queryLogs } from '../api/loki';
 import { spanIdOf, traceIdOf } from '../api/prometheus';
 import { sonde } from '../api/sonde';
+import { useAddresses } from '../app/addresses';
 import { figure, percent } from '../app/figures';
 import { Go } from '../app/Go';
 import { paths, withSearch } from '../app/links';
 import { Chip, Mark, State } from '../app/Mark';
 import { Empty, Problem, Waiting } from '../app/messages';
 import { Card, Page } from '../app/Page';
-import { serverAddress } from '../app/place';
 import { snippets } from '../app/snippets';
 import { SyntheticNote } from '../app/SyntheticNote';
 import { useScheme } from '../app/theme';
@@ -27,6 +27,7 @@ import { roughly, took } from '../time/duration';
 import { useTime } from '../time/TimeContext';
 
 export default function ServicePage({ name }: { name: string }) {
+  const addresses = useAddresses();
   const time = useTime();
   const { scheme } = useScheme();
   const [, navigate] = useLocation();
@@ -72,7 +73,7 @@ export default function ServicePage({ name }: { name: string }) {
         <Go className="btn" to="/traces" with={{ service: name }}>Traces</Go>
         <Go className="btn" to="/queries" with={{ service: name }}>Queries</Go>
       </>}>
-      {nothing ? <Empty title={`Nothing is known of “${name}” in this range`} snippets={[snippets.otlp(serverAddress()), snippets.scrape(serverAddress())]}>Widen the time range, or check that the service sends under this name.</Empty> : (
+      {nothing ? <Empty title={`Nothing is known of “${name}” in this range`} snippets={[snippets.otlp(addresses), snippets.scrape(addresses)]}>Widen the time range, or check that the service sends under this name.</Empty> : (
         <div className="stack">
           {detail.error && <Problem error={detail.error} title={`${name} could not be read`} />}
           {row && (row.alerts.firing > 0 || row.alerts.pending > 0) && (

@@ -2,11 +2,11 @@ import { useQuery } from '@tanstack/react-query';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useMemo, useRef } from 'react';
 import { targets as readTargets, type Target } from '../api/prometheus';
+import { useAddresses } from '../app/addresses';
 import { count, plural } from '../app/figures';
 import { Chip, State } from '../app/Mark';
 import { Empty, LabelSet, Problem, Waiting } from '../app/messages';
 import { Page } from '../app/Page';
-import { serverAddress } from '../app/place';
 import { snippets } from '../app/snippets';
 import { useUrl } from '../app/urlState';
 import { roughly, took } from '../time/duration';
@@ -15,6 +15,7 @@ import { useTime } from '../time/TimeContext';
 const order: Record<string, number> = { down: 0, unknown: 1, up: 2 };
 
 export default function TargetsPage() {
+  const addresses = useAddresses();
   const url = useUrl();
   const time = useTime();
   const scroller = useRef<HTMLDivElement>(null);
@@ -36,7 +37,7 @@ export default function TargetsPage() {
       </>}>
       {answer.error && !all && <Problem error={answer.error} title="The targets could not be read" />}
       {answer.isPending ? <Waiting rows={10} height={26} /> : empty ? (
-        <Empty title="Nothing is scraped" snippets={[snippets.scrape(serverAddress()), snippets.remoteWrite(serverAddress()), snippets.otlp(serverAddress())]}>No scrape configuration names a target. Services that push need none.</Empty>
+        <Empty title="Nothing is scraped" snippets={[snippets.scrape(addresses), snippets.remoteWrite(addresses), snippets.otlp(addresses)]}>No scrape configuration names a target. Services that push need none.</Empty>
       ) : all && (
         <div className="card">
           <div className="target-row target-head" aria-hidden="true"><span>Health</span><span>Pool</span><span>Address and labels</span><span className="num">Last scrape</span><span className="num">Took</span></div>

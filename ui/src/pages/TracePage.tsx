@@ -97,7 +97,7 @@ export default function TracePage({ id }: { id: string }) {
               <Minimap tree={tree} total={total} window={shown ?? [0, total]} onWindow={w => setShown(w[0] <= 0 && w[1] >= total ? null : w)} />
               <Waterfall tree={tree} logs={logs} inline={inline} closed={closed} onToggle={toggle} selected={selected} onSelect={select} window={shown ?? [0, total]} traceStart={trace.start} />
             </div>
-            {node && <SpanPanel key={selected} node={node} logs={logs.get(selected) ?? []} traceStart={trace.start} traceDuration={total} traceId={id} onClose={() => select('')} />}
+            {node && <SpanPanel key={selected} node={node} logs={logs.get(selected) ?? []} traceStart={trace.start} traceDuration={total} traceId={id} onSelect={select} onClose={() => select('')} />}
           </div>
           {selected && !node && <p className="muted small">The span {selected} is not in this trace.</p>}
         </div>

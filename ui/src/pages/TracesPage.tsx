@@ -1,9 +1,9 @@
 import { useQuery } from '@tanstack/react-query';
 import { useEffect, useState, type FormEvent } from 'react';
 import { sonde } from '../api/sonde';
+import { useAddresses } from '../app/addresses';
 import { Empty, Problem, Waiting } from '../app/messages';
 import { Card, Page } from '../app/Page';
-import { serverAddress } from '../app/place';
 import { snippets } from '../app/snippets';
 import { SyntheticNote } from '../app/SyntheticNote';
 import { useUrl } from '../app/urlState';
@@ -16,6 +16,7 @@ import { readTags } from '../trace/tags';
 const fields = ['service', 'operation', 'tags', 'min', 'max'] as const;
 
 export default function TracesPage() {
+  const addresses = useAddresses();
   const url = useUrl();
   const time = useTime();
   const { start, end } = time.range;
@@ -62,7 +63,7 @@ export default function TracesPage() {
       {answer.error && <Problem error={answer.error} title="The search failed" />}
       {answer.isPending ? <Waiting rows={10} /> : empty
         ? filtered ? <Empty title="No trace matches" action={<button type="button" className="btn primary" onClick={() => url.set({ service: null, operation: null, tags: null, min: null, max: null, errors: null }, 'push')}>Clear the search</button>}>Widen the range, or drop a condition.</Empty>
-          : <Empty title="No traces yet" snippets={[snippets.otlp(serverAddress()), snippets.span(serverAddress()), snippets.cpp(serverAddress())]}>Nothing was received in this range.</Empty>
+          : <Empty title="No traces yet" snippets={[snippets.otlp(addresses), snippets.span(addresses), snippets.cpp(addresses)]}>Nothing was received in this range.</Empty>
         : traces.length > 0 && (
           <div className="stack">
             <Card title="Duration over time" sub="a dot per trace, larger with more spans; a ring has errors" flush><Scatter traces={traces} range={time.range} /></Card>

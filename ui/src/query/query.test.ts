@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { withoutComparison } from '../alerts/EvidencePanel';
+import { ownFirst, withoutComparison } from '../alerts/EvidencePanel';
 import { intervals } from '../alerts/intervals';
 import { alertKey, remaining } from '../alerts/key';
 import { number } from '../api/prometheus';
@@ -113,6 +113,10 @@ describe('alerts', () => {
     expect(remaining(10, 100, 104)).toBe(6);
     expect(remaining(10, 100, 200)).toBe(0);
     expect(remaining(undefined, 100, 200)).toBeUndefined();
+  });
+  test('the alert’s own series stand first, the others dashed', () => {
+    const drawn = ownFirst([{ metric: { service: 'b' }, values: [] }, { metric: { __name__: 'm', service: 'a' }, values: [] }], { alertname: 'X', service: 'a' });
+    expect(drawn.map(s => [s.name, s.dash ?? false])).toEqual([['m{service="a"}', false], ['{service="b"}', true]]);
   });
   test('the graph of a comparison is its left side', () => {
     expect(withoutComparison('sum(rate(x[1m])) > 0.5')).toBe('sum(rate(x[1m]))');

@@ -1,5 +1,6 @@
 import { useState } from 'react';
 import type { Statement } from '../api/sonde';
+import { useBounded } from '../app/Bounded';
 import { count, percent } from '../app/figures';
 import { Go } from '../app/Go';
 import { paths } from '../app/links';
@@ -19,6 +20,7 @@ export function StatementTable({ statements, order: given, onOrder, service = fa
   const [own, setOwn] = useState<StatementOrder>('total_seconds');
   const order = given ?? own;
   const all = statements.reduce((sum, s) => sum + s.total_seconds, 0) || 1;
+  const { shown, more } = useBounded(sorted(statements, order));
   return (
     <div className="scroll-x">
       <table className="data">
@@ -30,7 +32,7 @@ export function StatementTable({ statements, order: given, onOrder, service = fa
           </tr>
         </thead>
         <tbody>
-          {sorted(statements, order).map(s => (
+          {shown.map(s => (
             <tr key={s.fingerprint + s.service}>
               <td style={{ minWidth: compact ? 180 : 260 }}>
                 <Go to={paths.statement(s.fingerprint)} with={{ service: s.service }} className="statement" title={s.text}>{s.text}</Go>
@@ -45,6 +47,7 @@ export function StatementTable({ statements, order: given, onOrder, service = fa
           ))}
         </tbody>
       </table>
+      {more}
     </div>
   );
 }

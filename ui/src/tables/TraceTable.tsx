@@ -1,4 +1,5 @@
 import type { TraceRow } from '../api/sonde';
+import { useBounded } from '../app/Bounded';
 import { Go } from '../app/Go';
 import { paths } from '../app/links';
 import { Chip } from '../app/Mark';
@@ -12,11 +13,13 @@ export function TraceTable({ traces, compact = false }: { traces: TraceRow[]; co
   const time = useTime();
   const { scheme } = useScheme();
   const longest = Math.max(...traces.map(t => t.duration), 1e-9);
+  const { shown, more } = useBounded(traces);
   return (
+    <>
     <table className="data traces">
       <thead><tr><th scope="col">Start</th><th scope="col">Root</th>{!compact && <th scope="col">Services</th>}{!compact && <th scope="col" className="num">Spans</th>}<th scope="col" className="num">Duration</th><th scope="col"><span className="only-readers">Share of the longest</span></th></tr></thead>
       <tbody>
-        {traces.map(t => (
+        {shown.map(t => (
           <tr key={t.trace_id}>
             <td className="nowrap muted">{time.short(t.start)}</td>
             <td><Go to={paths.trace(t.trace_id)}><b>{t.root_service}</b> {t.root_name}</Go>{t.error_count > 0 && <> <Chip tone="bad">{t.error_count} {t.error_count === 1 ? 'error' : 'errors'}</Chip></>}</td>
@@ -28,5 +31,7 @@ export function TraceTable({ traces, compact = false }: { traces: TraceRow[]; co
         ))}
       </tbody>
     </table>
+    {more}
+    </>
   );
 }

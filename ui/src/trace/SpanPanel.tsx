@@ -10,11 +10,11 @@ import { Chart } from '../charts/Chart';
 import { quoted } from '../service/red';
 import { took } from '../time/duration';
 import { useTime } from '../time/TimeContext';
-import { isError, statementOf, type Node } from './tree';
+import { isError, statementOf, statementsBelow, type Node } from './tree';
 
-interface Props { node: Node; logs: TraceLog[]; traceStart: number; traceDuration: number; traceId: string; onClose: () => void }
+interface Props { node: Node; logs: TraceLog[]; traceStart: number; traceDuration: number; traceId: string; onSelect: (id: string) => void; onClose: () => void }
 
-export function SpanPanel({ node, logs, traceStart, traceDuration, traceId, onClose }: Props) {
+export function SpanPanel({ node, logs, traceStart, traceDuration, traceId, onSelect, onClose }: Props) {
   const time = useTime();
   const s = node.span;
   const statement = statementOf(s);
@@ -33,6 +33,7 @@ export function SpanPanel({ node, logs, traceStart, traceDuration, traceId, onCl
         {s.status_message && <div className="problem"><p>{s.status_message}</p></div>}
         {node.orphan && <p className="small muted">Its parent {s.parent_id} was not received.</p>}
         {statement && <StatementBlock statement={statement} service={s.service} at={traceStart + s.start} duration={s.duration} />}
+        {!statement && <Below node={node} traceStart={traceStart} traceDuration={traceDuration} onSelect={onSelect} />}
         {logs.length > 0 && (
           <section>
             <h3>Logs of this span</h3>
@@ -49,6 +50,24 @@ export function SpanPanel({ node, logs, traceStart, traceDuration, traceId, onCl
         <p className="small muted">span <code>{s.span_id}</code> <Copy text={s.span_id} label="Copy id" /></p>
       </div>
     </aside>
+  );
+}
+
+// What the request spent in the database: the slowest statement with its history, the next ones to go to.
+function Below({ node, traceStart, traceDuration, onSelect }: { node: Node; traceStart: number; traceDuration: number; onSelect: (id: string) => void }) {
+  const found = statementsBelow(node, 3);
+  if (found.length === 0) return null;
+  const worst = found[0].span;
+  return (
+    <>
+      <section>
+        <h3>Statements below</h3>
+        <div className="below">
+          {found.map(n => <button key={n.span.span_id} type="button" onClick={() => onSelect(n.span.span_id)}><span className="row"><b>{n.span.service}</b><span className="grow" />{took(n.span.duration)} <span className="muted">{percent(traceDuration ? n.span.duration / traceDuration : 0)}</span></span><span className="statement">{statementOf(n.span)!.text}</span></button>)}
+        </div>
+      </section>
+      {worst.duration > traceDuration * 0.2 && <StatementBlock statement={statementOf(worst)!} service={worst.service} at={traceStart + worst.start} duration={worst.duration} />}
+    </>
   );
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Span } from '../api/sonde';
 import { readTags } from './tags';
-import { buildTree, isError, statementOf, visibleNodes } from './tree';
+import { buildTree, isError, statementOf, statementsBelow, visibleNodes } from './tree';
 
 const span = (id: string, parent: string, start: number, duration: number, more: Partial<Span> = {}): Span =>
   ({ span_id: id, parent_id: parent, service: 's', name: id, kind: 'internal', start, duration, status: 'unset', attributes: {}, events: [], resource: {}, ...more });
@@ -64,4 +64,11 @@ test('statements are found under the new and the old attribute names', () => {
 test('tags are read with and without quotes', () => {
   expect(readTags('http.route=/orders user="a \\"b\\"" x=')).toEqual(['http.route=/orders', 'user=a "b"', 'x=']);
   expect(readTags('')).toEqual([]);
+});
+
+test('the statements below a span are found at any depth, the slowest first', () => {
+  const db = { attributes: { 'db.query.text': 'SELECT ?' } };
+  const tree = buildTree([span('a', '', 0, 10), span('b', 'a', 0, 1, db), span('c', 'a', 1, 8), span('d', 'c', 1, 7, db), span('e', '', 0, 9, db)]);
+  expect(names(statementsBelow(tree.byId.get('a')!, 5))).toBe('d b');
+  expect(names(statementsBelow(tree.byId.get('a')!, 1))).toBe('d');
 });

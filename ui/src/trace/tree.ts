@@ -114,3 +114,15 @@ export function statementOf(span: Span): { fingerprint?: string; text: string; s
   if (text === undefined && fingerprint === undefined) return undefined;
   return { fingerprint: fingerprint === undefined ? undefined : String(fingerprint), text: text === undefined ? span.name : String(text), system: String(a['db.system.name'] ?? a['db.system'] ?? 'sql') };
 }
+
+// The database spans under a span, the slowest first: where to look when a request was slow.
+export function statementsBelow(node: Node, most: number): Node[] {
+  const found: Node[] = [];
+  const pending = [...node.children];
+  while (pending.length) {
+    const n = pending.pop()!;
+    if (statementOf(n.span)) found.push(n);
+    for (const c of n.children) pending.push(c);
+  }
+  return found.sort((a, b) => b.span.duration - a.span.duration).slice(0, most);
+}

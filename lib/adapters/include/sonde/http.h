@@ -1,5 +1,5 @@
-// One HTTP request as a metric, a span and a log line; for any server or client. sonde/httplib.h does this for
-// cpp-httplib; with another framework keep one of these objects for as long as the request takes:
+// One HTTP request as a metric, a span and a log line; for any server or client. sonde/httplib.h does this
+// for cpp-httplib; with another framework keep one of these objects for as long as the request takes:
 //
 //   sonde::http::ServerRequest observed{{.method = req.method, .path = req.path,
 //                                        .traceparent = req.header("traceparent")}};
@@ -9,15 +9,18 @@
 //
 // A server request yields
 //  - `http_server_request_duration_seconds{http_request_method,url_scheme,http_route,
-//    http_response_status_code,error_type}` and `http_server_active_requests{http_request_method,url_scheme}`,
+//    http_response_status_code,error_type}` and
+//    `http_server_active_requests{http_request_method,url_scheme}`,
 //  - `http_requests_total{method,endpoint,status}` and `http_request_duration_seconds{method,endpoint}`,
 //  - a span "GET /users/{id}", child of the caller's, and current on its thread until finish(),
 //  - one line by the logger "sonde.http": info, or error for a 5xx.
-// A client request yields `http_client_request_duration_seconds{http_request_method,server_address,server_port,
+// A client request yields
+// `http_client_request_duration_seconds{http_request_method,server_address,server_port,
 // url_template,http_response_status_code,error_type}` and a client span.
 //
 // Labels are bounded: methods outside the known set become `_OTHER`, requests without a route `_unmatched`.
-// Threads: an object belongs to the thread that made it. Text given to it is copied, unless it says otherwise.
+// Threads: an object belongs to the thread that made it. Text given to it is copied, unless it says
+// otherwise.
 #pragma once
 
 #include <cstdint>

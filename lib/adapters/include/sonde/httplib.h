@@ -8,7 +8,8 @@
 //   router.expose_metrics().expose_health();
 //   server.listen("127.0.0.1", 8080);
 //
-// The template is registered together with the handler, so no path can become a label; what matches nothing is
+// The template is registered together with the handler, so no path can become a label; what matches nothing
+// is
 // `_unmatched`. A request is measured from its headers to the last byte of the response. An exception that
 // leaves a handler counts as a 500, its text goes to the log, and the client gets a constant body.
 // Mount points of the server (set_mount_point) are observed as `_unmatched`.
@@ -33,7 +34,8 @@ namespace sonde::inline v1::httplib {
 
 using Handler = std::function<void(const ::httplib::Request&, ::httplib::Response&)>;
 
-// The server has one slot each for these, and the router occupies it: give yours here instead of to the server.
+// The server has one slot each for these, and the router occupies it: give yours here instead of to the
+// server.
 struct RouterOptions {
   // Before routing; true: it has answered.
   std::function<bool(const ::httplib::Request&, ::httplib::Response&)> before;
@@ -54,11 +56,11 @@ class Router {
   Router& del(std::string_view route, Handler handler);
   Router& options(std::string_view route, Handler handler);
 
-  // Pages of the library. They are not counted as traffic. None of them asks who is calling: they belong on an
-  // address that only the operators reach.
-  Router& expose_metrics(std::string_view path = "/metrics");    // Prometheus text or OpenMetrics, by Accept
-  Router& expose_health(std::string_view prefix = "/health");    // …/live, …/ready, …/startup
-  Router& expose_queries(std::string_view path = "/queries");    // JSON, or HTML if Accept asks for it
+  // Pages of the library. They are not counted as traffic. None of them asks who is calling: they belong on
+  // an address that only the operators reach.
+  Router& expose_metrics(std::string_view path = "/metrics");  // Prometheus text or OpenMetrics, by Accept
+  Router& expose_health(std::string_view prefix = "/health");  // …/live, …/ready, …/startup
+  Router& expose_queries(std::string_view path = "/queries");  // JSON, or HTML if Accept asks for it
   // Any page that is not traffic, for GET and POST. `path` has no parameters.
   Router& expose(std::string_view path, Handler handler);
 
@@ -70,8 +72,8 @@ class Router {
   std::shared_ptr<State> state_;
 };
 
-// The value of a path parameter of the route that matched; empty if it has none of that name. On the handler's
-// thread only.
+// The value of a path parameter of the route that matched; empty if it has none of that name. On the
+// handler's thread only.
 std::string param(const ::httplib::Request& request, std::string_view name);
 
 struct ClientOptions {

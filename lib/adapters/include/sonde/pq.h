@@ -20,8 +20,9 @@ namespace sonde::inline v1::pq {
 // PQexec.
 pg_result* exec(pg_conn* conn, const char* sql) noexcept;
 // PQexecParams. `types` are OIDs or null.
-pg_result* exec_params(pg_conn* conn, const char* sql, int count, const unsigned* types, const char* const* values,
-                       const int* lengths, const int* formats, int result_format) noexcept;
+pg_result* exec_params(pg_conn* conn, const char* sql, int count, const unsigned* types,
+                       const char* const* values, const int* lengths, const int* formats,
+                       int result_format) noexcept;
 // The same with all parameters as text (null: NULL) and the result as text.
 pg_result* exec_params(pg_conn* conn, const char* sql, std::initializer_list<const char*> values) noexcept;
 

@@ -2,9 +2,10 @@
 //
 //   sonde::sqlite::attach_all();      // before connections are opened
 //
-// Every statement of every connection is then timed through SQLite's trace hook, with a clock of nanoseconds of
-// our own (the hook's counts milliseconds). The hook does not tell whether a statement failed, how many rows it
-// gave, nor anything of text that does not compile. Where that matters call these in place of SQLite's own:
+// Every statement of every connection is then timed through SQLite's trace hook, with a clock of nanoseconds
+// of our own (the hook's counts milliseconds). The hook does not tell whether a statement failed, how many
+// rows it gave, nor anything of text that does not compile. Where that matters call these in place of
+// SQLite's own:
 //
 //   sonde::sqlite::prepare(db, sql, &stmt);   // a syntax error is recorded
 //   sonde::sqlite::step(stmt);                // a constraint failure, SQLITE_BUSY, rows
@@ -32,7 +33,8 @@ bool attach_all() noexcept;
 bool attach(sqlite3* db) noexcept;
 
 // sqlite3_prepare_v2, sqlite3_step, sqlite3_reset, sqlite3_finalize: the same results.
-int prepare(sqlite3* db, std::string_view sql, sqlite3_stmt** statement, const char** tail = nullptr) noexcept;
+int prepare(sqlite3* db, std::string_view sql, sqlite3_stmt** statement,
+            const char** tail = nullptr) noexcept;
 int step(sqlite3_stmt* statement) noexcept;
 int reset(sqlite3_stmt* statement) noexcept;
 int finalize(sqlite3_stmt* statement) noexcept;
