@@ -12,6 +12,7 @@
 #include "app/verbs.h"
 #include "base/clock.h"
 #include "base/file_system.h"
+#include "storage/querier.h"
 
 namespace sonde::app {
 namespace {
@@ -40,7 +41,7 @@ groups:
       - record: job:http_requests:rate30s
         expr: sum by (job) (rate(http_requests_total[30s]))
       - alert: OrdersSlow
-        expr: histogram_quantile(0.95, sum by (le, job) (rate(http_server_request_duration_seconds_bucket{job="orders"}[30s]))) > 0.25
+        expr: histogram_quantile(0.95, sum by (le, job) (rate(http_server_request_duration_seconds_bucket{job="orders"}[20s]))) > 0.1
         for: 6s
         labels: {severity: page}
         annotations:

@@ -15,10 +15,12 @@
 #include "app/settings_from_config.h"
 #include "auth/authenticator.h"
 #include "base/mutex.h"
+#include "ingest/all.h"
 #include "notify/dispatcher.h"
 #include "parts/log_store.h"
 #include "parts/span_store.h"
 #include "rules/manager.h"
+#include "rules/rule_loading.h"
 #include "scrape/manager.h"
 #include "state/alert_book.h"
 #include "state/mailbox.h"
@@ -28,6 +30,7 @@
 namespace sonde::app {
 namespace {
 
+constexpr uint64_t kIngestMemoryBytesMax = 256ull << 20;  // of request bodies under way
 constexpr const char* kSyntheticUntil = "synthetic_until";
 
 bool is_loopback(std::string_view address) {
@@ -305,6 +308,50 @@ class WiredServer final : public Server {
 
   void add_routes();
   void collect(std::vector<SelfMetric>& out);
+  // The books of the push protocols: received = stored + rejected + failed, by source.
+  template <class Counter>
+  void collect_ingest(Counter&& counter) {
+    using Value = uint64_t (*)(const ingest::SourceStats&);
+    struct Row {
+      const char* name;
+      const char* help;
+      Value value;
+    };
+    static constexpr Row kRows[] = {
+        {"sonde_ingest_requests_total", "Requests of push protocols.",
+         [](const ingest::SourceStats& s) { return s.requests.load(); }},
+        {"sonde_ingest_body_bytes_total", "Bytes of their bodies, decompressed.",
+         [](const ingest::SourceStats& s) { return s.body_bytes.load(); }},
+        {"sonde_ingest_received_total", "Samples, records and spans received.",
+         [](const ingest::SourceStats& s) { return s.received.load(); }},
+        {"sonde_ingest_stored_total", "Of those received, stored.",
+         [](const ingest::SourceStats& s) { return s.stored.load(); }},
+        {"sonde_ingest_failed_total",
+         "Of those received, not stored because the store failed; the sender was told.",
+         [](const ingest::SourceStats& s) { return s.failed.load(); }},
+    };
+    auto source_of = [](size_t i) { return std::string(ingest::to_string(static_cast<ingest::Source>(i))); };
+    for (const Row& row : kRows) {
+      for (size_t i = 0; i < ingest::kSourceCount; i++) {
+        counter(row.name, row.help, static_cast<double>(row.value(ingest_stats_.sources[i])),
+                {{"source", source_of(i)}});
+      }
+    }
+    for (size_t i = 0; i < ingest::kSourceCount; i++) {
+      for (size_t j = 0; j < ingest::kReasonCount; j++) {
+        counter("sonde_ingest_rejected_total", "Of those received, turned away.",
+                static_cast<double>(ingest_stats_.sources[i].rejected[j].load()),
+                {{"source", source_of(i)}, {"reason", ingest::to_string(static_cast<ingest::Reason>(j))}});
+      }
+    }
+    for (size_t i = 0; i < ingest::kSourceCount; i++) {
+      for (size_t j = 0; j < ingest::kRefusalCount; j++) {
+        counter("sonde_ingest_refused_requests_total", "Requests refused as a whole.",
+                static_cast<double>(ingest_stats_.sources[i].refused[j].load()),
+                {{"source", source_of(i)}, {"reason", ingest::to_string(static_cast<ingest::Refusal>(j))}});
+      }
+    }
+  }
 
   void arm_housekeeping() {
     housekeeping_ = scheduler_.after(Duration::minutes(1), [this] {
@@ -360,6 +407,8 @@ class WiredServer final : public Server {
   std::unique_ptr<promql::Engine> engine_;
   std::unique_ptr<net::HttpClient> client_;
   scrape::ScrapeStats scrape_stats_;
+  MemoryAccountant ingest_memory_{kIngestMemoryBytesMax};
+  ingest::IngestStats ingest_stats_;
   std::unique_ptr<scrape::Manager> scrape_;
   std::unique_ptr<notify::AlertmanagerClient> alertmanagers_;
   std::unique_ptr<notify::Dispatcher> dispatcher_;
@@ -409,6 +458,11 @@ void WiredServer::add_routes() {
   prometheus->reload = [this] { return reload(); };
   prometheus->quit = [this] { quit_ = true; };
   api::add_prometheus_routes(router_, prometheus);
+
+  ingest::IngestContext ingest{*tsdb_, *logs_, *spans_, clock_, handlers_, ingest_memory_, ingest_stats_, {}};
+  ingest::add_ingest_routes(router_, ingest);
+  ingest::add_ingest_routes(otlp_http_router_, ingest);
+  ingest::add_grpc_routes(otlp_grpc_router_, ingest);
 
   api::add_jaeger_routes(router_,
                          std::make_shared<api::JaegerApiContext>(api::JaegerApiContext{*spans_, clock_}));
@@ -476,6 +530,8 @@ void WiredServer::collect(std::vector<SelfMetric>& out) {
           d(scrape_stats_.samples_dropped.load()));
   counter("sonde_scrape_samples_discarded_total", "Samples of scrapes that failed.",
           d(scrape_stats_.samples_discarded.load()));
+
+  collect_ingest(counter);
 
   const rules::RulesStats& r = rules_->stats();
   counter("sonde_rules_evaluations_total", "Rules evaluated.", d(r.evaluations.load()));
