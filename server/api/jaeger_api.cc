@@ -27,9 +27,7 @@ constexpr Duration kDefaultDependencyLookback = Duration::hours(24);
 constexpr const char* kJson = "application/json";
 using Tags = std::vector<std::pair<std::string, std::string>>;
 
-std::unexpected<Error> invalid(std::string message) {
-  return fail(ErrorCode::kInvalid, std::move(message));
-}
+std::unexpected<Error> invalid(std::string message) { return fail(ErrorCode::kInvalid, std::move(message)); }
 
 Result<int64_t> integer(const Params& params, std::string_view name, int64_t fallback) {
   std::string_view text = params.get_or(name, "");
@@ -178,8 +176,8 @@ struct Call {
   net::ResponseWriter& writer;
 };
 
-// {"data":[traces…],"total":n,…,"errors":…}, streamed: a trace that fails after the first bytes went out stands
-// in `errors`.
+// {"data":[traces…],"total":n,…,"errors":…}, streamed: a trace that fails after the first bytes went out
+// stands in `errors`.
 class TraceList {
  public:
   explicit TraceList(const Call& call) : call_(call) { json_.begin_object().key("data").begin_array(); }
@@ -200,7 +198,9 @@ class TraceList {
     if (spans_ > call_.context.spans_max) {
       Error error{ErrorCode::kLimit,
                   "more than " + std::to_string(call_.context.spans_max) + " spans: ask for fewer traces",
-                  {}, 0, 0};
+                  {},
+                  0,
+                  0};
       if (!streaming_) return fail(std::move(error));
       errors_.emplace_back(id, std::move(error));
       full_ = true;

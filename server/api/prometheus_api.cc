@@ -73,8 +73,9 @@ void add_lifecycle(net::Router& router, const ContextPtr& context) {
   };
   router.add("POST PUT", "/-/reload", Role::kAdmin, [context, refused](net::Request&, WriterPtr writer) {
     if (refused(*context, *writer)) return;
-    Result<> done = context->reload ? context->reload()
-                                    : fail(ErrorCode::kUnsupported, "this server has no configuration to reload");
+    Result<> done = context->reload
+                        ? context->reload()
+                        : fail(ErrorCode::kUnsupported, "this server has no configuration to reload");
     if (done) {
       send_constant(*writer, 200, "");
     } else {
@@ -119,7 +120,8 @@ void add_admin(net::Router& router, const ContextPtr& context) {
   };
   add("/api/v1/admin/tsdb/delete_series", delete_series);
   add("/api/v1/admin/tsdb/clean_tombstones", [](const PrometheusApiContext&, const net::Params&) -> Result<> {
-    return fail(ErrorCode::kUnsupported, "clean_tombstones is not supported: compaction removes what was deleted");
+    return fail(ErrorCode::kUnsupported,
+                "clean_tombstones is not supported: compaction removes what was deleted");
   });
   add("/api/v1/admin/tsdb/snapshot", [](const PrometheusApiContext&, const net::Params&) -> Result<> {
     return fail(ErrorCode::kUnsupported, "snapshot is not supported");

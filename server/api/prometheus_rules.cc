@@ -129,7 +129,8 @@ Result<RuleFilter> read_filter(const PrometheusCall& call) {
 // Names a group over requests, without telling files that the asker does not know yet.
 std::string page_token(const rules::GroupStatus& g) {
   char buf[17];
-  std::snprintf(buf, sizeof buf, "%016llx", static_cast<unsigned long long>(hash_bytes(g.file + ";" + g.name)));
+  std::snprintf(buf, sizeof buf, "%016llx",
+                static_cast<unsigned long long>(hash_bytes(g.file + ";" + g.name)));
   return buf;
 }
 
