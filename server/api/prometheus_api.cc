@@ -138,9 +138,12 @@ std::string go_time(EventTime t) {
   return text.substr(0, last + 1) + "Z";
 }
 
+double seconds_of(Duration d) { return static_cast<double>(d.ns) / 1e9; }
+
 std::string interval_text(Duration d) { return promql::format_duration_ms(d.ms()); }
 
 void add_prometheus_routes(net::Router& router, std::shared_ptr<PrometheusApiContext> context) {
+  if (!context->gate) context->gate = std::make_shared<QueryGate>(context->clock);
   auto get = [&](const char* path, PrometheusEndpoint endpoint) {
     router.add("GET", path, Role::kRead, handler(context, endpoint));
   };

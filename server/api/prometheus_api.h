@@ -67,8 +67,8 @@ struct PrometheusApiContext {
   rules::Manager& rules;
   notify::AlertmanagerClient& alertmanagers;
 
-  // Optional: without it as many queries run as there are handler threads, and only an explicit `timeout`
-  // or a request without a deadline of its own gets the engine's.
+  // Shared by all APIs that run PromQL. Without one the routes get their own, which bounds queries, but has
+  // no timer to notice that a peer is gone.
   std::shared_ptr<QueryGate> gate;
   uint64_t response_bytes_max = 100'000'000;  // of query results, estimated before anything is sent
 

@@ -133,9 +133,8 @@ TEST_CASE("prometheus api: a range query answers with a matrix") {
 
 TEST_CASE("prometheus api: bad query parameters get Prometheus's texts") {
   Fixture f;
-  CHECK(
-      f.error("/api/v1/query?query=up%5B") ==
-      R"(400 bad_data: invalid parameter \"query\": 1:4: parse error: unexpected end of input in duration expression)");
+  CHECK(f.error("/api/v1/query?query=up%20%2B") ==
+        R"(400 bad_data: invalid parameter \"query\": 1:5: parse error: unexpected end of input)");
   CHECK(contains(f.error("/api/v1/query?query="), R"(400 bad_data: invalid parameter \"query\": )"));
   CHECK(
       f.error("/api/v1/query?query=1&time=x") ==
@@ -196,13 +195,14 @@ TEST_CASE("prometheus api: limit cuts vectors and matrices and says so") {
 
 TEST_CASE("prometheus api: lookback_delta, stats and remarks of the language") {
   Fixture f;
+  f.set(kUpA, 1, Duration::minutes(3));
   f.set(kUpA, 1, Duration::minutes(2));
   CHECK(contains(f.body("/api/v1/query?query=up"), "\"up\""));
   CHECK(f.body("/api/v1/query?query=up&lookback_delta=1m") ==
         success(R"({"resultType":"vector","result":[]})"));
   std::string stats = f.body("/api/v1/query?query=up&stats=all");
   CHECK(contains(stats, R"("stats":{"timings":{"evalTotalTime":)"));
-  CHECK(contains(stats, R"("samples":{"totalQueryableSamples":1,"peakSamples":)"));
+  CHECK(contains(stats, R"("samples":{"totalQueryableSamples":2,"peakSamples":)"));
   CHECK(!contains(stats, "warnings"));
   CHECK(contains(f.body("/api/v1/query?query=up&stats=yes"), "\"warnings\":[\"stats "));
   CHECK(contains(f.body("/api/v1/query?query=rate(up%5B5m%5D)"), "\"infos\":[\"PromQL info: "));
@@ -417,10 +417,10 @@ TEST_CASE("prometheus api: rules and alerts") {
   CHECK(contains(all, R"(Z","value":"1e+00"}],"health":"ok","evaluationTime":)"));
   CHECK(contains(all, R"("type":"alerting","line":7,"warnings":[],"findings":[{"class":"no-data",)"
                       R"("severity":"warning","message":"nothing sends this","rewrite":"up == 0"}]})"));
-  CHECK(contains(all, R"({"name":"job:up","query":"sum by (job) (up)","health":"ok")"));
-  CHECK(contains(all, R"("type":"recording","line":7,"warnings":[],"findings":[]}],"interval":15,"limit":0,)"));
-  CHECK(contains(f.body("/api/v1/alerts"), success(R"({"alerts":[)").substr(0, 40)));
-  CHECK(contains(f.body("/api/v1/alerts"), instance));
+  CHECK(contains(all, R"x({"name":"job:up","query":"sum by (job) (up)","health":"ok")x"));
+  CHECK(
+      contains(all, R"("type":"recording","line":7,"warnings":[],"findings":[]}],"interval":15,"limit":0,)"));
+  CHECK(f.body("/api/v1/alerts").starts_with(R"({"status":"success","data":{"alerts":[)" + instance));
 
   CHECK(!contains(f.body("/api/v1/rules?type=record"), "Down"));
   CHECK(!contains(f.body("/api/v1/rules?type=alert"), "job:up"));
@@ -429,9 +429,11 @@ TEST_CASE("prometheus api: rules and alerts") {
   CHECK(f.body("/api/v1/rules?file[]=other.yml") == success(R"({"groups":[]})"));
   CHECK(!contains(f.body("/api/v1/rules?match[]=%7Bseverity%3D%22page%22%7D"), "job:up"));
   CHECK(contains(f.body("/api/v1/rules?exclude_alerts=true"), R"("alerts":[],)"));
-  CHECK(f.error("/api/v1/rules?type=x") == R"(400 bad_data: invalid parameter \"type\": not supported value \"x\")");
+  CHECK(f.error("/api/v1/rules?type=x") ==
+        R"(400 bad_data: invalid parameter \"type\": not supported value \"x\")");
   CHECK(f.error("/api/v1/rules?exclude_alerts=maybe")
-            .starts_with(R"(400 bad_data: invalid parameter \"exclude_alerts\": error converting exclude_alerts)"));
+            .starts_with(
+                R"(400 bad_data: invalid parameter \"exclude_alerts\": error converting exclude_alerts)"));
 
   std::string first = f.body("/api/v1/rules?group_limit=1");
   CHECK(contains(first, R"("name":"g","file")"));
@@ -442,8 +444,9 @@ TEST_CASE("prometheus api: rules and alerts") {
   std::string second = f.body("/api/v1/rules?group_limit=1&group_next_token=" + token);
   CHECK(contains(second, R"("name":"h","file")"));
   CHECK(!contains(second, "groupNextToken"));
-  CHECK(f.error("/api/v1/rules?group_limit=1&group_next_token=old") ==
-        R"(400 bad_data: invalid parameter \"group_next_token\": invalid group_next_token. were rule groups changed?)");
+  CHECK(
+      f.error("/api/v1/rules?group_limit=1&group_next_token=old") ==
+      R"(400 bad_data: invalid parameter \"group_next_token\": invalid group_next_token. were rule groups changed?)");
   CHECK(f.get("/api/v1/rules?group_next_token=" + token)->code == 400);
 }
 

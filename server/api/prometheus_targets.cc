@@ -50,7 +50,7 @@ void write_target(JsonWriter& json, const PrometheusApiContext& context, const s
   json.field("globalUrl", std::string_view(global_url(context, t.url)));
   json.field("lastError", std::string_view(t.last_error));
   json.field("lastScrape", std::string_view(go_time(t.last_scrape)));
-  json.key("lastScrapeDuration").number(t.last_duration.to_seconds());
+  json.key("lastScrapeDuration").number(seconds_of(t.last_duration));
   json.field("health", to_string(t.health));
   json.field("scrapeInterval", std::string_view(interval_text(t.interval)));
   json.field("scrapeTimeout", std::string_view(interval_text(t.timeout)));

@@ -70,6 +70,7 @@ QueryGate::~QueryGate() {
 
 Result<QueryGate::Permit> QueryGate::enter(std::string_view text, const Cancellation& peer,
                                            Duration timeout) {
+  SONDE_CHECK(peer.check());
   State& s = *state_;
   MonotonicTime began = s.clock.monotonic();
   auto query = std::make_shared<Query>();
