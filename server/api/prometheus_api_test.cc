@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 
 #include <map>
+#include <optional>
+#include <thread>
 
 #include "api/prometheus_answer.h"
 #include "api/recorded_answer.h"
@@ -615,11 +617,28 @@ TEST_CASE("query gate: who waits gives up when its time or its peer is gone") {
   REQUIRE(!late);
   CHECK(late.error().code == ErrorCode::kTimeout);
   auto peer = Cancellation::create(nullptr, {});
-  peer.cancel();
+  std::jthread leaver([&] {
+    while (gate.stats().waiting == 0) std::this_thread::yield();
+    peer.cancel();
+  });
   auto gone = gate.enter("up", peer, Duration::minutes(2));
   REQUIRE(!gone);
   CHECK(gone.error().code == ErrorCode::kCancelled);
   CHECK(gate.stats().abandoned == 2);
+  CHECK(gate.stats().waiting == 0);
+}
+
+TEST_CASE("query gate: a place that is given back goes to one who waits") {
+  VirtualClock clock;
+  QueryGate gate(clock, nullptr, {.running_max = 1, .waiting_max = 1});
+  std::optional<Result<QueryGate::Permit>> first{gate.enter("first", {}, Duration::minutes(2))};
+  std::jthread holder([&] {
+    while (gate.stats().waiting == 0) std::this_thread::yield();
+    first.reset();
+  });
+  auto second = gate.enter("second", {}, Duration::minutes(2));
+  REQUIRE(second);
+  CHECK(gate.running() == std::vector<std::string>{"second"});
   CHECK(gate.stats().waiting == 0);
 }
 
