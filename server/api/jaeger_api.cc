@@ -113,17 +113,13 @@ Result<Tags> read_tags(const Params& params) {
   return out;
 }
 
-// Tags that Jaeger's JSON makes up from fields of the span, back into what a search over spans understands.
+// otel.status_code is made up from the status when a span is written as Jaeger's JSON; spans do not have it.
+// (`error` may be a real tag as well, so the store looks at both.)
 void translate_tags(storage::SpanSearch& search) {
-  auto made_up = [&](const std::pair<std::string, std::string>& tag) {
-    if ((tag.first == "error" && tag.second == "true") ||
-        (tag.first == "otel.status_code" && tag.second == "ERROR")) {
-      search.errors_only = true;
-      return true;
-    }
-    return false;
-  };
-  std::erase_if(search.tags, made_up);
+  size_t made_up = std::erase_if(search.tags, [](const std::pair<std::string, std::string>& tag) {
+    return tag.first == "otel.status_code" && tag.second == "ERROR";
+  });
+  if (made_up > 0) search.errors_only = true;
 }
 
 Result<EventTime> microseconds(const Params& params, std::string_view name, EventTime fallback) {

@@ -170,9 +170,10 @@ TEST_CASE("jaeger api: a search has defaults, and durations any of Go's units") 
   CHECK(f.spans.searched.limit == 1500);
   CHECK(f.get("/api/traces?service=shop&lookback=custom&minDuration=5%C2%B5s")->code == 200);
   CHECK(f.spans.searched.min_duration == Duration::microseconds(5));
-  CHECK(f.get("/api/traces?service=shop&tags=%7B%22error%22:%22true%22%7D")->code == 200);
+  CHECK(f.get("/api/traces?service=shop&tags=%7B%22otel.status_code%22:%22ERROR%22,%22a%22:1%7D")->code ==
+        200);
   CHECK(f.spans.searched.errors_only);
-  CHECK(f.spans.searched.tags.empty());
+  CHECK(f.spans.searched.tags == std::vector<std::pair<std::string, std::string>>{{"a", "1"}});
 }
 
 TEST_CASE("jaeger api: bad search parameters are 400 and named") {

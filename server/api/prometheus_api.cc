@@ -22,7 +22,15 @@ storage::Scope scope_of(const PrometheusApiContext& context, const net::Request&
 // The form of a request, or the answer why it has none.
 std::optional<net::Params> params_of(net::Request& request, net::ResponseWriter& writer) {
   auto params = request.read_params();
-  if (params) return std::move(*params);
+  if (params) {
+    // A parameter that is given in both places counts as the form says it.
+    net::Params out;
+    size_t from_query = request.query.fields().size();
+    const auto& fields = params->fields();
+    for (size_t i = from_query; i < fields.size(); i++) out.add(fields[i].first, fields[i].second);
+    for (size_t i = 0; i < from_query; i++) out.add(fields[i].first, fields[i].second);
+    return out;
+  }
   Error error = params.error();
   if (error.code == ErrorCode::kLimit) error.code = ErrorCode::kInvalid;
   error.message = "error parsing form values: " + error.message;

@@ -119,6 +119,7 @@ TEST_CASE("prometheus api: a query may come as a form") {
   f.set(kUpA, 1);
   auto a = ask(f.router, "POST", "/api/v1/query", "query=sum(up)&time=1700000000");
   CHECK(a->body == success(R"({"resultType":"vector","result":[{"metric":{},"value":[1700000000,"1"]}]})"));
+  CHECK(contains(ask(f.router, "POST", "/api/v1/query?query=1", "query=2")->body, "\"2\"]"));
   CHECK(contains(ask(f.router, "POST", "/api/v1/query", "query=%zz")->body, "error parsing form values: "));
   CHECK(ask(f.router, "PUT", "/api/v1/query", "query=1")->code == 405);
 }
