@@ -27,9 +27,7 @@ constexpr Duration kDefaultDependencyLookback = Duration::hours(24);
 constexpr const char* kJson = "application/json";
 using Tags = std::vector<std::pair<std::string, std::string>>;
 
-std::unexpected<Error> invalid(std::string message) {
-  return fail(ErrorCode::kInvalid, std::move(message));
-}
+std::unexpected<Error> invalid(std::string message) { return fail(ErrorCode::kInvalid, std::move(message)); }
 
 Result<int64_t> integer(const Params& params, std::string_view name, int64_t fallback) {
   std::string_view text = params.get_or(name, "");
@@ -115,17 +113,13 @@ Result<Tags> read_tags(const Params& params) {
   return out;
 }
 
-// Tags that Jaeger's JSON makes up from fields of the span, back into what a search over spans understands.
+// otel.status_code is made up from the status when a span is written as Jaeger's JSON; spans do not have it.
+// (`error` may be a real tag as well, so the store looks at both.)
 void translate_tags(storage::SpanSearch& search) {
-  auto made_up = [&](const std::pair<std::string, std::string>& tag) {
-    if ((tag.first == "error" && tag.second == "true") ||
-        (tag.first == "otel.status_code" && tag.second == "ERROR")) {
-      search.errors_only = true;
-      return true;
-    }
-    return false;
-  };
-  std::erase_if(search.tags, made_up);
+  size_t made_up = std::erase_if(search.tags, [](const std::pair<std::string, std::string>& tag) {
+    return tag.first == "otel.status_code" && tag.second == "ERROR";
+  });
+  if (made_up > 0) search.errors_only = true;
 }
 
 Result<EventTime> microseconds(const Params& params, std::string_view name, EventTime fallback) {
@@ -178,8 +172,8 @@ struct Call {
   net::ResponseWriter& writer;
 };
 
-// {"data":[traces…],"total":n,…,"errors":…}, streamed: a trace that fails after the first bytes went out stands
-// in `errors`.
+// {"data":[traces…],"total":n,…,"errors":…}, streamed: a trace that fails after the first bytes went out
+// stands in `errors`.
 class TraceList {
  public:
   explicit TraceList(const Call& call) : call_(call) { json_.begin_object().key("data").begin_array(); }
@@ -200,7 +194,9 @@ class TraceList {
     if (spans_ > call_.context.spans_max) {
       Error error{ErrorCode::kLimit,
                   "more than " + std::to_string(call_.context.spans_max) + " spans: ask for fewer traces",
-                  {}, 0, 0};
+                  {},
+                  0,
+                  0};
       if (!streaming_) return fail(std::move(error));
       errors_.emplace_back(id, std::move(error));
       full_ = true;

@@ -1,4 +1,5 @@
-// Jaeger's query API, version 1 (the UI JSON API): what Jaeger's interface and Grafana's Jaeger data source read.
+// Jaeger's query API, version 1 (the UI JSON API): what Jaeger's interface and Grafana's Jaeger data source
+// read.
 //
 // Parameters and error texts: jaeger: cmd/query/app (query_parser.go, http_handler.go).
 #pragma once
@@ -18,9 +19,9 @@ struct JaegerApiContext {
   const storage::SpanReader& spans;
   const Clock& clock;
   std::function<storage::Scope(const net::Request&)> scope;  // what the asker may see; optional: everything
-  size_t traces_max = 1500;            // of one search, whatever its limit says
-  size_t spans_max = 500'000;          // of one answer
-  size_t dependency_spans_max = 1'000'000;  // read for one answer of /api/dependencies
+  size_t traces_max = 1500;                                  // of one search, whatever its limit says
+  size_t spans_max = 500'000;                                // of one answer
+  size_t dependency_spans_max = 1'000'000;                   // read for one answer of /api/dependencies
 };
 
 // Role read, GET: /api/services, /api/services/{service}/operations, /api/operations, /api/traces,

@@ -11,8 +11,8 @@
 
 namespace sonde::api {
 
-// {"status":"success","data":…,"warnings":[…],"infos":[…]}. Up to 64 KiB go out in one piece with their length;
-// more is streamed. Borrows the writer. Threads: one.
+// {"status":"success","data":…,"warnings":[…],"infos":[…]}. Up to 64 KiB go out in one piece with their
+// length; more is streamed. Borrows the writer. Threads: one.
 class PrometheusAnswer {
  public:
   explicit PrometheusAnswer(net::ResponseWriter& writer) : writer_(writer) {}

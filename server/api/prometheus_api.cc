@@ -22,7 +22,15 @@ storage::Scope scope_of(const PrometheusApiContext& context, const net::Request&
 // The form of a request, or the answer why it has none.
 std::optional<net::Params> params_of(net::Request& request, net::ResponseWriter& writer) {
   auto params = request.read_params();
-  if (params) return std::move(*params);
+  if (params) {
+    // A parameter that is given in both places counts as the form says it.
+    net::Params out;
+    size_t from_query = request.query.fields().size();
+    const auto& fields = params->fields();
+    for (size_t i = from_query; i < fields.size(); i++) out.add(fields[i].first, fields[i].second);
+    for (size_t i = 0; i < from_query; i++) out.add(fields[i].first, fields[i].second);
+    return out;
+  }
   Error error = params.error();
   if (error.code == ErrorCode::kLimit) error.code = ErrorCode::kInvalid;
   error.message = "error parsing form values: " + error.message;
@@ -73,8 +81,9 @@ void add_lifecycle(net::Router& router, const ContextPtr& context) {
   };
   router.add("POST PUT", "/-/reload", Role::kAdmin, [context, refused](net::Request&, WriterPtr writer) {
     if (refused(*context, *writer)) return;
-    Result<> done = context->reload ? context->reload()
-                                    : fail(ErrorCode::kUnsupported, "this server has no configuration to reload");
+    Result<> done = context->reload
+                        ? context->reload()
+                        : fail(ErrorCode::kUnsupported, "this server has no configuration to reload");
     if (done) {
       send_constant(*writer, 200, "");
     } else {
@@ -119,7 +128,8 @@ void add_admin(net::Router& router, const ContextPtr& context) {
   };
   add("/api/v1/admin/tsdb/delete_series", delete_series);
   add("/api/v1/admin/tsdb/clean_tombstones", [](const PrometheusApiContext&, const net::Params&) -> Result<> {
-    return fail(ErrorCode::kUnsupported, "clean_tombstones is not supported: compaction removes what was deleted");
+    return fail(ErrorCode::kUnsupported,
+                "clean_tombstones is not supported: compaction removes what was deleted");
   });
   add("/api/v1/admin/tsdb/snapshot", [](const PrometheusApiContext&, const net::Params&) -> Result<> {
     return fail(ErrorCode::kUnsupported, "snapshot is not supported");
@@ -136,9 +146,12 @@ std::string go_time(EventTime t) {
   return text.substr(0, last + 1) + "Z";
 }
 
+double seconds_of(Duration d) { return static_cast<double>(d.ns) / 1e9; }
+
 std::string interval_text(Duration d) { return promql::format_duration_ms(d.ms()); }
 
 void add_prometheus_routes(net::Router& router, std::shared_ptr<PrometheusApiContext> context) {
+  if (!context->gate) context->gate = std::make_shared<QueryGate>(context->clock);
   auto get = [&](const char* path, PrometheusEndpoint endpoint) {
     router.add("GET", path, Role::kRead, handler(context, endpoint));
   };

@@ -1,4 +1,5 @@
-// The read side of the Prometheus HTTP API (v1, as of Prometheus 3.14), with federation, health and lifecycle.
+// The read side of the Prometheus HTTP API (v1, as of Prometheus 3.14), with federation, health and
+// lifecycle.
 //
 // Format: prometheus: docs/querying/api.md, web/api/v1/api.go, util/jsonutil. Left out: /search, /read,
 // /targets/relabel_steps, /scrape_pools/config, /status/tsdb/blocks, /status/self_metrics, /features,
@@ -56,8 +57,8 @@ struct RuleFinding {
   std::string rewrite;  // a query that would work; empty: none known
 };
 
-// What the API reads and calls. References must outlive the router. Functions are called on handler threads, by
-// several at once; those said to be optional may be empty.
+// What the API reads and calls. References must outlive the router. Functions are called on handler threads,
+// by several at once; those said to be optional may be empty.
 struct PrometheusApiContext {
   storage::MetricStore& store;
   const promql::Engine& engine;
@@ -66,8 +67,8 @@ struct PrometheusApiContext {
   rules::Manager& rules;
   notify::AlertmanagerClient& alertmanagers;
 
-  // Optional: without it as many queries run as there are handler threads, and only an explicit `timeout`
-  // or a request without a deadline of its own gets the engine's.
+  // Shared by all APIs that run PromQL. Without one the routes get their own, which bounds queries, but has
+  // no timer to notice that a peer is gone.
   std::shared_ptr<QueryGate> gate;
   uint64_t response_bytes_max = 100'000'000;  // of query results, estimated before anything is sent
 
@@ -75,10 +76,10 @@ struct PrometheusApiContext {
   std::vector<std::pair<std::string, std::string>> flags;  // name without dashes, value
   std::string external_url;                                // "http://host:9090/prefix": for globalUrl
   uint16_t listen_port = 9090;
-  std::function<RuntimeInfo()> runtime;                       // optional
-  std::function<std::string()> config_yaml;                   // secrets masked; optional
-  std::function<LabelSet()> external_labels;                  // of federated series; optional
-  std::function<bool()> ready;                                // optional: always
+  std::function<RuntimeInfo()> runtime;                      // optional
+  std::function<std::string()> config_yaml;                  // secrets masked; optional
+  std::function<LabelSet()> external_labels;                 // of federated series; optional
+  std::function<bool()> ready;                               // optional: always
   std::function<storage::Scope(const net::Request&)> scope;  // what the asker may see; optional: everything
   // Optional.
   std::function<std::vector<RuleFinding>(const rules::GroupStatus&, const rules::RuleStatus&)> findings;
@@ -94,8 +95,9 @@ struct PrometheusApiContext {
 //   read   GET POST       /api/v1/{query,query_range,query_exemplars,format_query,parse_query,series,labels}
 //   read   GET            /api/v1/{label/{name}/values,metadata,targets,targets/metadata,scrape_pools,rules,
 //                         alerts,alertmanagers}
-//   read   GET            /api/v1/status/{config,flags,runtimeinfo,buildinfo,tsdb,walreplay} /federate /version
-//   admin  POST PUT       /-/reload /-/quit /api/v1/admin/tsdb/{delete_series,clean_tombstones,snapshot}
+//   read   GET            /api/v1/status/{config,flags,runtimeinfo,buildinfo,tsdb,walreplay} /federate
+//   /version admin  POST PUT       /-/reload /-/quit
+//   /api/v1/admin/tsdb/{delete_series,clean_tombstones,snapshot}
 void add_prometheus_routes(net::Router& router, std::shared_ptr<PrometheusApiContext> context);
 
 }  // namespace sonde::api

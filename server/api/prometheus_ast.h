@@ -1,4 +1,5 @@
-// The syntax tree of a query as JSON, as Prometheus's interface draws it (prometheus: web/api/v1/translate_ast.go).
+// The syntax tree of a query as JSON, as Prometheus's interface draws it (prometheus:
+// web/api/v1/translate_ast.go).
 #pragma once
 
 #include "promql/ast.h"

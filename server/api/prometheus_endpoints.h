@@ -58,6 +58,8 @@ void federate(const PrometheusApiContext& context, net::Request& request, net::R
 
 // RFC 3339 as Go prints it: no trailing zeros; `t` 0 is Go's zero time, 0001-01-01T00:00:00Z.
 std::string go_time(EventTime t);
+// As Go's Duration.Seconds(): whole seconds stay whole.
+double seconds_of(Duration d);
 // Short form of promql::format_duration_ms for intervals: "15s", "1m30s".
 std::string interval_text(Duration d);
 

@@ -1,5 +1,5 @@
-// GET /federate: the newest value of each selected series, in the text format 0.0.4 (prometheus: web/federate.go).
-// Native histograms have no text form and are left out.
+// GET /federate: the newest value of each selected series, in the text format 0.0.4 (prometheus:
+// web/federate.go). Native histograms have no text form and are left out.
 #include <algorithm>
 
 #include "api/error_codes.h"

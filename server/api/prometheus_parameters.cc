@@ -53,7 +53,8 @@ Result<Timestamp> parse_time(std::string_view text) {
     double whole = 0;
     double fraction = std::modf(*seconds, &whole);
     if (std::abs(whole) < 2e15) {
-      return Timestamp{static_cast<int64_t>(whole) * 1000 + static_cast<int64_t>(std::round(fraction * 1000))};
+      return Timestamp{static_cast<int64_t>(whole) * 1000 +
+                       static_cast<int64_t>(std::round(fraction * 1000))};
     }
   } else if (auto t = parse_rfc3339(text)) {
     return t->to_timestamp();
@@ -69,7 +70,8 @@ Result<Duration> parse_duration_parameter(std::string_view text) {
   if (auto seconds = parse_finite(text)) {
     double ns = *seconds * 1e9;
     if (std::abs(ns) < 9.2e18) return Duration{static_cast<int64_t>(ns)};
-    return fail(ErrorCode::kInvalid, "cannot parse " + quote(text) + " to a valid duration. It overflows int64");
+    return fail(ErrorCode::kInvalid,
+                "cannot parse " + quote(text) + " to a valid duration. It overflows int64");
   }
   auto ms = promql::parse_duration_ms(text);
   if (ms && *ms < INT64_MAX / 1'000'000) return Duration::milliseconds(*ms);
@@ -132,8 +134,9 @@ Result<bool> bool_parameter(const net::Params& params, std::string_view name) {
   for (std::string_view no : {"0", "f", "F", "FALSE", "false", "False"}) {
     if (text == no) return false;
   }
-  return fail(invalid_parameter(name, "error converting " + std::string(name) + ": strconv.ParseBool: parsing " +
-                                          quote(text) + ": invalid syntax"));
+  return fail(invalid_parameter(name, "error converting " + std::string(name) +
+                                          ": strconv.ParseBool: parsing " + quote(text) +
+                                          ": invalid syntax"));
 }
 
 std::string unescape_name(std::string_view name) {
@@ -153,7 +156,8 @@ std::string unescape_name(std::string_view name) {
     uint32_t code = 0;
     std::string_view digits = close == std::string_view::npos ? "" : name.substr(i + 1, close - i - 1);
     auto [end, ec] = std::from_chars(digits.data(), digits.data() + digits.size(), code, 16);
-    bool whole = !digits.empty() && digits.size() <= 6 && ec == std::errc() && end == digits.data() + digits.size();
+    bool whole =
+        !digits.empty() && digits.size() <= 6 && ec == std::errc() && end == digits.data() + digits.size();
     if (!whole || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) return std::string(name);
     append_utf8(out, code);
     i = close;

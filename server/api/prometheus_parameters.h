@@ -40,8 +40,8 @@ Result<TimeRange> range_parameters(const net::Params& params);
 // Go's strconv.ParseBool: 1 t T TRUE true True 0 f F FALSE false False.
 Result<bool> bool_parameter(const net::Params& params, std::string_view name);
 
-// Undoes the "values" escaping of names, U__my_2e_label; anything else comes back as it is (prometheus/common:
-// model/metric.go, UnescapeName).
+// Undoes the "values" escaping of names, U__my_2e_label; anything else comes back as it is
+// (prometheus/common: model/metric.go, UnescapeName).
 std::string unescape_name(std::string_view name);
 
 }  // namespace sonde::api

@@ -20,7 +20,6 @@ struct QueryParameters {
   std::string_view text;
   size_t limit = 0;
   Duration timeout;
-  bool own_timeout = false;
   std::optional<Duration> lookback;
   std::string_view stats;
 };
@@ -33,7 +32,6 @@ Result<> read_timeout(const PrometheusCall& call, QueryParameters& out) {
   auto timeout = parse_duration_parameter(text);
   if (!timeout) return fail(invalid_parameter("timeout", timeout.error().message));
   out.timeout = std::min(out.timeout, *timeout);
-  out.own_timeout = true;
   return {};
 }
 
@@ -65,17 +63,9 @@ Result<promql::QueryResult> run(const PrometheusCall& call, const QueryParameter
   promql::QueryContext context;
   context.scope = call.scope;
   context.lookback = p.lookback;
-  std::optional<QueryGate::Permit> permit;
-  if (c.gate) {
-    SONDE_TRY(auto entered, c.gate->enter(p.text, call.request.cancel, p.timeout));
-    permit.emplace(std::move(entered));
-    context.cancel = permit->cancel();
-    timings.queued = permit->waited();
-  } else if (p.own_timeout || !call.request.cancel.active()) {
-    context.cancel = Cancellation::create(&c.clock, c.clock.monotonic() + p.timeout);
-  } else {
-    context.cancel = call.request.cancel;
-  }
+  SONDE_TRY(auto permit, c.gate->enter(p.text, call.request.cancel, p.timeout));
+  context.cancel = permit.cancel();
+  timings.queued = permit.waited();
   MonotonicTime began = c.clock.monotonic();
   SONDE_CHECK(context.cancel.check());
   Result<promql::QueryResult> result = evaluate(context);
@@ -174,9 +164,9 @@ bool truncate(promql::Value& value, size_t limit) {
 void write_stats(JsonWriter& json, const promql::QueryStats& stats, const Timings& timings) {
   json.key("stats").begin_object();
   json.key("timings").begin_object();
-  json.key("evalTotalTime").number(timings.evaluated.to_seconds());
-  json.key("execQueueTime").number(timings.queued.to_seconds());
-  json.key("execTotalTime").number((timings.queued + timings.evaluated).to_seconds());
+  json.key("evalTotalTime").number(seconds_of(timings.evaluated));
+  json.key("execQueueTime").number(seconds_of(timings.queued));
+  json.key("execTotalTime").number(seconds_of(timings.queued + timings.evaluated));
   json.end_object();
   json.key("samples").begin_object();
   json.key("totalQueryableSamples").unsigned_integer(stats.samples_read);

@@ -72,8 +72,8 @@ void write_rule(JsonWriter& json, const PrometheusApiContext& context, const rul
   if (r.rule.alerting) json.field("state", state_of(r));
   json.field("name", std::string_view(r.rule.name)).field("query", std::string_view(r.rule.query));
   if (r.rule.alerting) {
-    json.key("duration").number(r.rule.hold.to_seconds());
-    json.key("keepFiringFor").number(r.rule.keep_firing_for.to_seconds());
+    json.key("duration").number(seconds_of(r.rule.hold));
+    json.key("keepFiringFor").number(seconds_of(r.rule.keep_firing_for));
     write_pairs(json, "labels", r.rule.labels);
     write_pairs(json, "annotations", r.rule.annotations);
     json.key("alerts").begin_array();
@@ -84,7 +84,7 @@ void write_rule(JsonWriter& json, const PrometheusApiContext& context, const rul
   }
   json.field("health", rules::to_string(r.health));
   if (!r.last_error.empty()) json.field("lastError", std::string_view(r.last_error));
-  json.key("evaluationTime").number(r.evaluation_time.to_seconds());
+  json.key("evaluationTime").number(seconds_of(r.evaluation_time));
   json.field("lastEvaluation", std::string_view(go_time(r.last_evaluation)));
   json.field("type", r.rule.alerting ? "alerting" : "recording");
   write_own_fields(json, context, group, r);
@@ -129,7 +129,8 @@ Result<RuleFilter> read_filter(const PrometheusCall& call) {
 // Names a group over requests, without telling files that the asker does not know yet.
 std::string page_token(const rules::GroupStatus& g) {
   char buf[17];
-  std::snprintf(buf, sizeof buf, "%016llx", static_cast<unsigned long long>(hash_bytes(g.file + ";" + g.name)));
+  std::snprintf(buf, sizeof buf, "%016llx",
+                static_cast<unsigned long long>(hash_bytes(g.file + ";" + g.name)));
   return buf;
 }
 
@@ -172,8 +173,8 @@ Result<> write_group(JsonWriter& json, const PrometheusCall& call, const rules::
     SONDE_CHECK(answer.flush_if_large());
   }
   json.end_array();
-  json.key("interval").number(g.interval.to_seconds()).key("limit").unsigned_integer(g.limit);
-  json.key("evaluationTime").number(g.evaluation_time.to_seconds());
+  json.key("interval").number(seconds_of(g.interval)).key("limit").unsigned_integer(g.limit);
+  json.key("evaluationTime").number(seconds_of(g.evaluation_time));
   json.field("lastEvaluation", std::string_view(go_time(g.last_evaluation))).end_object();
   return {};
 }

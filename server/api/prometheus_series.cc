@@ -88,8 +88,8 @@ Result<> list_label_names(const PrometheusCall& call, PrometheusAnswer& answer) 
   SONDE_TRY(size_t limit, limit_parameter(call.params));
   SONDE_TRY(TimeRange range, range_parameters(call.params));
   SONDE_TRY(auto selectors, match_parameters(call.params));
-  SONDE_TRY(auto names, call.context.store.label_names(call.scope, selectors, range.from, range.to,
-                                                       store_limit(limit)));
+  SONDE_TRY(auto names,
+            call.context.store.label_names(call.scope, selectors, range.from, range.to, store_limit(limit)));
   return write_names(std::move(names), limit, answer);
 }
 

@@ -26,8 +26,8 @@ std::string with_port(std::string_view host, uint16_t port) {
   return out + ":" + std::to_string(port);
 }
 
-// A target of this machine as others reach it: the host of the external URL instead of localhost; for ourselves
-// its scheme and port as well.
+// A target of this machine as others reach it: the host of the external URL instead of localhost; for
+// ourselves its scheme and port as well.
 std::string global_url(const PrometheusApiContext& context, const std::string& url) {
   auto target = net::parse_url(url);
   if (!target || (target->host != "localhost" && target->host != "127.0.0.1" && target->host != "::1")) {
@@ -50,7 +50,7 @@ void write_target(JsonWriter& json, const PrometheusApiContext& context, const s
   json.field("globalUrl", std::string_view(global_url(context, t.url)));
   json.field("lastError", std::string_view(t.last_error));
   json.field("lastScrape", std::string_view(go_time(t.last_scrape)));
-  json.key("lastScrapeDuration").number(t.last_duration.to_seconds());
+  json.key("lastScrapeDuration").number(seconds_of(t.last_duration));
   json.field("health", to_string(t.health));
   json.field("scrapeInterval", std::string_view(interval_text(t.interval)));
   json.field("scrapeTimeout", std::string_view(interval_text(t.timeout)));
@@ -148,7 +148,8 @@ Result<> list_target_metadata(const PrometheusCall& call, PrometheusAnswer& answ
   SONDE_TRY(Matchers matchers, match_target(call));
   std::string_view metric = call.params.get_or("metric", "");
   std::map<std::string, Metadata, std::less<>> all;
-  for (auto& e : call.context.store.metadata(metric, 0)) all.emplace(std::move(e.metric), std::move(e.metadata));
+  for (auto& e : call.context.store.metadata(metric, 0))
+    all.emplace(std::move(e.metric), std::move(e.metadata));
   struct Entry {
     LabelSet target;
     std::string metric;

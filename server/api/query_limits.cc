@@ -70,6 +70,7 @@ QueryGate::~QueryGate() {
 
 Result<QueryGate::Permit> QueryGate::enter(std::string_view text, const Cancellation& peer,
                                            Duration timeout) {
+  SONDE_CHECK(peer.check());
   State& s = *state_;
   MonotonicTime began = s.clock.monotonic();
   auto query = std::make_shared<Query>();
@@ -80,9 +81,8 @@ Result<QueryGate::Permit> QueryGate::enter(std::string_view text, const Cancella
   if (s.running.size() >= s.options.running_max) {
     if (s.stats.waiting >= s.options.waiting_max) {
       s.stats.refused++;
-      return fail(ErrorCode::kUnavailable,
-                  "too many queries: " + std::to_string(s.running.size()) + " running, " +
-                      std::to_string(s.stats.waiting) + " waiting");
+      return fail(ErrorCode::kUnavailable, "too many queries: " + std::to_string(s.running.size()) +
+                                               " running, " + std::to_string(s.stats.waiting) + " waiting");
     }
     s.stats.waiting++;
     Result<> go_on;
