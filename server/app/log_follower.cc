@@ -225,7 +225,8 @@ Result<bool> LogFollower::same_content() const {
   return tail == tail_;
 }
 
-// Appends to the buffer what the file has beyond it. `checked`: its content was compared in this poll already.
+// Appends to the buffer what the file has beyond it. `checked`: its content was compared in this poll
+// already.
 Result<size_t> LogFollower::read_more(bool& checked) {
   SONDE_TRY(uint64_t size, file_->size());
   uint64_t from = offset_ + (buffer_.size() - buffer_at_);

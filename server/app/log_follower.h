@@ -34,9 +34,10 @@ struct FilePosition {
 
 struct LogFollowerOptions {
   std::string path;
-  bool from_start = false;         // without a position to resume from: begin at the start, not at the end
-  size_t line_bytes_max = 1 << 20; // a longer line is handed out in pieces
-  // A file that was renamed is left only when it has not grown for so long: its writer may still have it open.
+  bool from_start = false;          // without a position to resume from: begin at the start, not at the end
+  size_t line_bytes_max = 1 << 20;  // a longer line is handed out in pieces
+  // A file that was renamed is left only when it has not grown for so long: its writer may still have it
+  // open.
   Duration rotation_wait = Duration::seconds(1);
 };
 
@@ -51,9 +52,9 @@ class LogFollower {
   LogFollower(const LogFollower&) = delete;
   LogFollower& operator=(const LogFollower&) = delete;
 
-  // Hands out whole lines, without their end, that are there by now, and stops after `bytes_max` or more bytes
-  // of them. True when there was anything to read. A missing file is not an error: it may come. kIo when a
-  // file cannot be read.
+  // Hands out whole lines, without their end, that are there by now, and stops after `bytes_max` or more
+  // bytes of them. True when there was anything to read. A missing file is not an error: it may come. kIo
+  // when a file cannot be read.
   Result<bool> poll(size_t bytes_max, const std::function<void(std::string_view line)>& on_line);
   // Covers every line handed out; nullopt before the first file was seen.
   std::optional<FilePosition> position() const;
@@ -80,12 +81,13 @@ class LogFollower {
   std::optional<FilePosition> resume_;
   bool from_start_;
   std::unique_ptr<OpenFile> file_;
-  std::deque<std::unique_ptr<OpenFile>> waiting_;  // rotated files between file_ and the one at path, in order
-  uint64_t offset_ = 0;                            // of the first byte that was not handed out
-  std::string buffer_;                             // what was read; from buffer_at_ on it is not handed out
+  std::deque<std::unique_ptr<OpenFile>>
+      waiting_;          // rotated files between file_ and the one at path, in order
+  uint64_t offset_ = 0;  // of the first byte that was not handed out
+  std::string buffer_;   // what was read; from buffer_at_ on it is not handed out
   size_t buffer_at_ = 0;
-  std::string head_;  // the file's first bytes, as far as handed out
-  std::string tail_;  // the last bytes handed out
+  std::string head_;                          // the file's first bytes, as far as handed out
+  std::string tail_;                          // the last bytes handed out
   std::optional<MonotonicTime> quiet_since_;  // when the end of a rotated file was reached
 };
 

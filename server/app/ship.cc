@@ -1,6 +1,5 @@
 #include "app/ship.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -31,9 +30,7 @@ constexpr Duration kPauseMax = Duration::seconds(10);
 constexpr Duration kRetryAfterMax = Duration::seconds(60);
 
 bool is_indented(std::string_view line) { return line.starts_with(' ') || line.starts_with('\t'); }
-bool begins_traceback(std::string_view line) {
-  return line.starts_with("Traceback (most recent call last)");
-}
+bool begins_traceback(std::string_view line) { return line.starts_with("Traceback (most recent call last)"); }
 
 // Turns the lines of one source into records, and joins those that belong together.
 class RecordBuilder {
@@ -145,7 +142,10 @@ class InputSource final : public LineSource {
       char chunk[64 << 10];
       ssize_t n = ::read(fd_, chunk, sizeof chunk);
       if (n < 0 && (errno == EINTR || errno == EAGAIN)) break;
-      if (n < 0) return fail(errno_error(errno, "read standard input"));
+      if (n < 0) {
+        ended_ = true;
+        return fail(errno_error(errno, "read standard input"));
+      }
       if (n == 0) ended_ = true;
       buffer_.append(chunk, static_cast<size_t>(n));
       handed += static_cast<size_t>(n);
@@ -257,7 +257,7 @@ class Shipper {
       bool due = stopping || ended || batch_bytes_ >= options_.batch_bytes_max ||
                  (batch_bytes_ > 0 && context_.clock.monotonic() - batch_begin_ >= options_.batch_wait);
       if (due && batch_bytes_ > 0 && !flush()) return 1;
-      if (stopping || ended) return lost_ > 0 ? 1 : 0;
+      if (stopping || ended) return lost_ > 0 || broken_ ? 1 : 0;
       if (!progressed) pause(options_.poll_interval);
     }
   }
@@ -291,6 +291,7 @@ class Shipper {
       } else if (input.last_error != any.error().message) {
         input.last_error = any.error().message;
         say("ship: " + input.last_error);
+        broken_ |= input.source->ended();
       }
     }
     return progressed;
@@ -351,7 +352,8 @@ class Shipper {
         }
         return Sent::kAcknowledged;
       }
-      std::string what = response ? "HTTP status " + std::to_string(response->status) : response.error().message;
+      std::string what =
+          response ? "HTTP status " + std::to_string(response->status) : response.error().message;
       bool retry = !response ? response.error().code != ErrorCode::kInvalid
                              : response->status >= 500 || response->status == 429 || response->status == 408;
       if (!retry) {
@@ -367,7 +369,8 @@ class Shipper {
       if (context_.stop.load() && !give_up) give_up = now + options_.drain_timeout;
       if (give_up && now >= *give_up) return Sent::kGivenUp;
       // Half of it random, so that many senders do not come back at once.
-      Duration this_time{wait.ns / 2 + static_cast<int64_t>(random_.unit() * static_cast<double>(wait.ns / 2))};
+      Duration this_time{wait.ns / 2 +
+                         static_cast<int64_t>(random_.unit() * static_cast<double>(wait.ns / 2))};
       if (response) this_time = std::max(this_time, retry_after(*response));
       if (give_up) this_time = std::min(this_time, *give_up - now);
       pause(this_time);
@@ -410,11 +413,12 @@ class Shipper {
   size_t batch_bytes_ = 0;  // of lines read since the last flush
   MonotonicTime batch_begin_;
   uint64_t lost_ = 0;
+  bool broken_ = false;  // standard input ended in an error
 };
 
 Error damaged(std::string what) {
-  return Error{ErrorCode::kCorrupt, "ship state: " + std::move(what) + "; remove the file to begin afresh", {},
-               0, 0};
+  return Error{
+      ErrorCode::kCorrupt, "ship state: " + std::move(what) + "; remove the file to begin afresh", {}, 0, 0};
 }
 
 std::string checksum_line(std::string_view text) {

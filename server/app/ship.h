@@ -22,8 +22,8 @@ struct ShipOptions {
   std::string url = "http://127.0.0.1:9090";
   std::vector<std::string> files;                           // none: standard input
   std::vector<std::pair<std::string, std::string>> labels;  // resource attributes beside service.name
-  bool from_start = false;  // files that are seen for the first time: from their start, not their end
-  std::string state_dir;    // where positions are kept; needed with files
+  bool from_start = false;    // files that are seen for the first time: from their start, not their end
+  std::string state_dir;      // where positions are kept; needed with files
   std::string authorization;  // value of the Authorization header; empty: none
   net::TlsClientOptions tls;
 
@@ -37,17 +37,17 @@ struct ShipContext {
   net::HttpClient& client;
   FileSystem& fs;
   const Clock& clock;
-  const std::atomic<bool>& stop;               // set by the signal handler
-  std::function<void(std::string_view)> log;   // one line of news for the operator
-  std::function<void(Duration)> sleep;         // empty: really, but not beyond a stop
+  const std::atomic<bool>& stop;              // set by the signal handler
+  std::function<void(std::string_view)> log;  // one line of news for the operator
+  std::function<void(Duration)> sleep;        // empty: really, but not beyond a stop
   int input_fd = 0;
 };
 
 // Runs until standard input ends, or until the stop. A batch is held until the server acknowledges it (with
-// growing pauses); nothing more is read meanwhile, so memory stays bounded. Positions in files are saved after
-// each acknowledgement: lines are repeated only when the process dies between the two.
-// Lines of plain text that continue the one before (indented ones, Python's and Java's tracebacks) are joined.
-// 0: all that was read was acknowledged; 1: something failed or was lost, `log` says what; 2: wrong options.
+// growing pauses); nothing more is read meanwhile, so memory stays bounded. Positions in files are saved
+// after each acknowledgement: lines are repeated only when the process dies between the two. Lines of plain
+// text that continue the one before (indented ones, Python's and Java's tracebacks) are joined. 0: all that
+// was read was acknowledged; 1: something failed or was lost, `log` says what; 2: wrong options.
 int run_ship(const ShipOptions& options, const ShipContext& context);
 
 // The state file: one line a followed path, and a checksum. kCorrupt when it does not hold.
