@@ -203,6 +203,7 @@ int refusal_status(ErrorCode code) {
 }
 
 bool is_retryable(ErrorCode code) {
+  // The Appender's contract says of kIo too that nothing was acknowledged; OTLP's clients drop what gets 500.
   return code == ErrorCode::kNoSpace || code == ErrorCode::kUnavailable || code == ErrorCode::kLimit ||
          code == ErrorCode::kIo || code == ErrorCode::kTimeout;
 }
