@@ -48,7 +48,8 @@ struct SourceStats {
   std::atomic<uint64_t> received{0};
   std::atomic<uint64_t> stored{0};
   std::array<std::atomic<uint64_t>, kReasonCount> rejected{};
-  std::atomic<uint64_t> failed{0};  // the store failed: the sender was asked to try again, or told of the loss
+  std::atomic<uint64_t> failed{
+      0};  // the store failed: the sender was asked to try again, or told of the loss
 
   uint64_t rejected_total() const;
   uint64_t refused_total() const;

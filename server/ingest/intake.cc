@@ -26,8 +26,8 @@ Refusal refusal_of(ErrorCode code) {
 }
 
 Error busy() {
-  return Error{ErrorCode::kUnavailable, "the memory for requests under way is used up; try again later", {},
-               0, 0};
+  return Error{
+      ErrorCode::kUnavailable, "the memory for requests under way is used up; try again later", {}, 0, 0};
 }
 
 // The store's name for a source; signals are told apart by the store itself.
@@ -203,6 +203,7 @@ int refusal_status(ErrorCode code) {
 }
 
 bool is_retryable(ErrorCode code) {
+  // The Appender's contract says of kIo too that nothing was acknowledged; OTLP's clients drop what gets 500.
   return code == ErrorCode::kNoSpace || code == ErrorCode::kUnavailable || code == ErrorCode::kLimit ||
          code == ErrorCode::kIo || code == ErrorCode::kTimeout;
 }
@@ -237,8 +238,8 @@ Result<Body> read_body(const IngestContext& context, Source source, net::Request
     if (!n) return refuse(std::move(n).error());
     if (*n == 0) break;
     if (out.bytes.size() + *n > bytes_max) {
-      return refuse(Error{ErrorCode::kLimit,
-                          "request body: larger than " + std::to_string(bytes_max) + " bytes", {}, 0, 0});
+      return refuse(Error{
+          ErrorCode::kLimit, "request body: larger than " + std::to_string(bytes_max) + " bytes", {}, 0, 0});
     }
     if (!out.share->grow(*n)) return refuse(busy());
     out.bytes.append(reinterpret_cast<const char*>(chunk.data()), *n);

@@ -78,12 +78,11 @@ void handle(const IngestContext& context, net::Request& request,
 }  // namespace
 
 void add_loki_push_routes(net::Router& router, const IngestContext& context) {
-  router.add(
-      "POST", "/loki/api/v1/push", net::Role::kIngest,
-      [context](net::Request& request, std::shared_ptr<net::ResponseWriter> out) {
-        handle(context, request, out);
-      },
-      {.body_bytes_max = context.limits.body_bytes_max});
+  router.add("POST", "/loki/api/v1/push", net::Role::kIngest,
+             [context](net::Request& request, std::shared_ptr<net::ResponseWriter> out) {
+               handle(context, request, out);
+             },
+             {.body_bytes_max = context.limits.body_bytes_max});
 }
 
 }  // namespace sonde::ingest

@@ -50,18 +50,18 @@ void handle(const IngestContext& context, wire::OtlpSignal signal, net::Request&
   Result<Share> share = take_share(context, source, message.size());
   if (!share) return respond(refusal(share.error(), true, retry_after));
   Body body{std::move(message), *std::move(share)};
-  Result<> taken =
-      take_otlp(context, signal, source, wire::OtlpEncoding::kProtobuf, std::move(body),
-                [respond, signal, retry_after](Result<IntakeOutcome> outcome) {
-                  if (!outcome) {
-                    const Error& e = outcome.error();
-                    return respond(refusal(e, is_retryable(e.code), retry_after));
-                  }
-                  net::GrpcReply reply;
-                  reply.message = wire::encode_otlp_response(
-                      signal, wire::OtlpEncoding::kProtobuf, outcome->rejected, rejection_text(*outcome));
-                  respond(std::move(reply));
-                });
+  Result<> taken = take_otlp(context, signal, source, wire::OtlpEncoding::kProtobuf, std::move(body),
+                             [respond, signal, retry_after](Result<IntakeOutcome> outcome) {
+                               if (!outcome) {
+                                 const Error& e = outcome.error();
+                                 return respond(refusal(e, is_retryable(e.code), retry_after));
+                               }
+                               net::GrpcReply reply;
+                               reply.message =
+                                   wire::encode_otlp_response(signal, wire::OtlpEncoding::kProtobuf,
+                                                              outcome->rejected, rejection_text(*outcome));
+                               respond(std::move(reply));
+                             });
   if (!taken) respond(refusal(taken.error(), false, retry_after));
 }
 

@@ -48,17 +48,17 @@ void handle(const IngestContext& context, OtlpSignal signal, net::Request& reque
                            : context.limits.body_bytes_max;
   Result<Body> body = read_body(context, source, request, bytes_max);
   if (!body) return refuse(body.error());
-  Result<> taken = take_otlp(context, signal, source, *encoding, *std::move(body),
-                             [out, encoding = *encoding, signal, retry_after](Result<IntakeOutcome> outcome) {
-                               if (!outcome) {
-                                 const Error& e = outcome.error();
-                                 int status = is_retryable(e.code) ? 503 : 500;
-                                 return send_status(*out, encoding, status, e.code, e.message, retry_after);
-                               }
-                               out->send(200, type_of(encoding),
-                                         wire::encode_otlp_response(signal, encoding, outcome->rejected,
-                                                                    rejection_text(*outcome)));
-                             });
+  Result<> taken = take_otlp(
+      context, signal, source, *encoding, *std::move(body),
+      [out, encoding = *encoding, signal, retry_after](Result<IntakeOutcome> outcome) {
+        if (!outcome) {
+          const Error& e = outcome.error();
+          int status = is_retryable(e.code) ? 503 : 500;
+          return send_status(*out, encoding, status, e.code, e.message, retry_after);
+        }
+        out->send(200, type_of(encoding),
+                  wire::encode_otlp_response(signal, encoding, outcome->rejected, rejection_text(*outcome)));
+      });
   if (!taken) refuse(taken.error());
 }
 

@@ -32,8 +32,8 @@ Result<> take_otlp(const IngestContext& context, wire::OtlpSignal signal, Source
   const wire::OtlpLimits& limits = context.limits.otlp;
   switch (signal) {
     case wire::OtlpSignal::kTraces: {
-      SONDE_TRY(auto traces, decoded(context, source,
-                                     wire::decode_otlp_traces(body.bytes, encoding, limits), body));
+      SONDE_TRY(auto traces,
+                decoded(context, source, wire::decode_otlp_traces(body.bytes, encoding, limits), body));
       take_spans(context, source, std::move(traces), std::move(body.share), std::move(done));
       break;
     }

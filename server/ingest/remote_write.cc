@@ -73,7 +73,9 @@ void handle(const IngestContext& context, net::Request& request, std::shared_ptr
     return refuse({ErrorCode::kUnsupported,
                    "expected application/x-protobuf with proto=prometheus.WriteRequest or "
                    "proto=io.prometheus.write.v2.Request",
-                   {}, 0, 0});
+                   {},
+                   0,
+                   0});
   }
   answer.version = *version;
   std::string_view coding = request.headers.get("Content-Encoding");
@@ -95,12 +97,11 @@ void handle(const IngestContext& context, net::Request& request, std::shared_ptr
 }  // namespace
 
 void add_remote_write_routes(net::Router& router, const IngestContext& context) {
-  router.add(
-      "POST", "/api/v1/write", net::Role::kIngest,
-      [context](net::Request& request, std::shared_ptr<net::ResponseWriter> out) {
-        handle(context, request, std::move(out));
-      },
-      {.body_bytes_max = context.limits.body_bytes_max});
+  router.add("POST", "/api/v1/write", net::Role::kIngest,
+             [context](net::Request& request, std::shared_ptr<net::ResponseWriter> out) {
+               handle(context, request, std::move(out));
+             },
+             {.body_bytes_max = context.limits.body_bytes_max});
 }
 
 }  // namespace sonde::ingest
