@@ -87,7 +87,7 @@ std::string gzip(const std::string& data) {
   return result == Z_STREAM_END ? out : std::string();
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string out = "\"";
   for (char c : text) {
     if (c == '"' || c == '\\') out += '\\';
@@ -136,7 +136,7 @@ int main(int argc, char** argv) {
       std::fprintf(stderr, "embedgen: cannot read and pack %s\n", path.c_str());
       return 1;
     }
-    table += "    {" + quoted(path) + ",\n     \"" + sha256_hex(content) + "\",\n     {" + function +
+    table += "    {" + in_quotes(path) + ",\n     \"" + sha256_hex(content) + "\",\n     {" + function +
              "_bytes + " + std::to_string(blob.size()) + ", " + std::to_string(packed.size()) + "},\n     " +
              std::to_string(content.size()) + "},\n";
     blob += packed;
@@ -144,7 +144,7 @@ int main(int argc, char** argv) {
 
   std::string symbol = function + "_bytes";
   std::string assembler = "  .section .rodata\n  .global " + symbol + "\n  .type " + symbol +
-                          ", @object\n  .balign 16\n" + symbol + ":\n  .incbin " + quoted(stem + ".gz") +
+                          ", @object\n  .balign 16\n" + symbol + ":\n  .incbin " + in_quotes(stem + ".gz") +
                           "\n  .size " + symbol + ", . - " + symbol +
                           "\n  .byte 0\n  .section .note.GNU-stack,\"\",@progbits\n";
   std::string code = "// Made by embedgen.\n#include \"api/embedded_file.h\"\n\nextern \"C\" const char " +
