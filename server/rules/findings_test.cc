@@ -226,6 +226,7 @@ TEST_CASE("findings: a threshold that no bucket reaches") {
   CHECK(f.classes(quantile + " > 0.4") == "");
   CHECK(f.classes(quantile + " >= 0.5") == "");
   CHECK(f.classes(quantile + " < 3") == "");
+  CHECK(f.only(quantile + " > 3 or vector(1)", kThresholdAboveTopBound).severity == Severity::kWarning);
   CHECK(f.classes(quantile + " * 1000 > 400") == "");
   f.histogram("tile_seconds", {{"job", "other"}}, {"4", "+Inf"}, {1, 10});
   CHECK(f.classes(quantile + " > 0.5") == "");  // one series reaches it
@@ -352,6 +353,9 @@ TEST_CASE("findings: ratios that find their partners pass") {
   CHECK(f.classes("rate(calls_total{outcome=\"fail\"}[5m]) / ignoring (outcome) group_left () "
                   "sum without (outcome) (rate(calls_total[5m])) > 0.5") == "");
   CHECK(f.classes("rate(call_seconds_sum[5m]) / 60 > 1") == "");
+  CHECK(f.classes("rate(calls_total{outcome=\"fail\"}[2m]) / rate(calls_total[10m]) > 2") == "");
+  CHECK(f.classes("calls_total{outcome=\"fail\"} / calls_total offset 10m > 2") == "");
+  CHECK(f.classes("rate(call_seconds_sum[5m]) / rate(calls_total[5m]) > 1 or vector(0) > 1") == "");
   CHECK(f.classes("rate(gone_total[5m]) / rate(calls_total[5m]) > 1") == "");
 }
 

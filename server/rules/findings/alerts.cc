@@ -69,6 +69,17 @@ bool narrows(const Matchers& narrow, const Matchers& wide) {
          });
 }
 
+// Whether the sides, with the same selector, would be the same: function, range and offset.
+bool same_but_for(const Expr& a, const VectorSelector& in_a, const Expr& b, const VectorSelector& in_b) {
+  auto frame = [](const Expr& e, const VectorSelector& s) {
+    std::string text = promql::to_string(unwrap(e));
+    std::string selector = selector_to_string(s);
+    size_t at = text.find(selector);
+    return at == std::string::npos ? text : text.replace(at, selector.size(), "_");
+  };
+  return frame(a, in_a) == frame(b, in_b);
+}
+
 bool plain_matching(const BinaryExpr& b) {
   const VectorMatching& m = b.matching;
   return m.card == MatchCardinality::kOneToOne && !m.on && m.labels.empty() && !m.fill_left && !m.fill_right;
@@ -211,11 +222,7 @@ void check_ratios(const Subject& s, const std::vector<Site>& sites, std::vector<
         ratio->rhs->type() != ValueType::kVector) {
       return;
     }
-    // The other side of `or` stands in where there are no pairs.
-    for (const Expr* a : ancestors) {
-      const auto* b = as<BinaryExpr>(a);
-      if (b && b->op == BinaryOp::kOr) return;
-    }
+    if (is_guarded(ancestors, path)) return;
     const VectorSelector* part = only_selector(*ratio->lhs);
     const VectorSelector* whole = only_selector(*ratio->rhs);
     bool plain = plain_matching(*ratio) && !aggregated(below(path, 0)) && !aggregated(below(path, 1));
@@ -223,7 +230,7 @@ void check_ratios(const Subject& s, const std::vector<Site>& sites, std::vector<
     f.class_name = kUnaggregatedRatio;
     f.subject = promql::to_string(e);
     if (plain && part && whole && !part->name.empty() && part->name == whole->name &&
-        narrows(part->matchers, whole->matchers)) {
+        narrows(part->matchers, whole->matchers) && same_but_for(*ratio->lhs, *part, *ratio->rhs, *whole)) {
       f.message = fmt::format(
           "{} divides each series by itself, because both sides keep all labels: it is 1 wherever there is "
           "anything at all, and not a share; sum both sides first",

@@ -49,6 +49,13 @@ BinaryOp mirrored(BinaryOp op) {
 
 }  // namespace
 
+bool is_guarded(const std::vector<const Expr*>& ancestors, const Path& path) {
+  for (size_t i = 0; i < ancestors.size(); i++) {
+    if (guards(*ancestors[i], path[i])) return true;
+  }
+  return false;
+}
+
 std::vector<Site> sites_of(const Expr& root) {
   std::vector<Site> sites;
   walk_places(root, [&](const Expr& e, const Path& path, const std::vector<const Expr*>& ancestors) {
@@ -59,8 +66,8 @@ std::vector<Site> sites_of(const Expr& root) {
     site.path = path;
     site.ancestors = ancestors;
     if (site.matrix && !ancestors.empty()) site.function = as<Call>(ancestors.back());
+    site.guarded = is_guarded(ancestors, path);
     for (size_t i = 0; i < ancestors.size(); i++) {
-      site.guarded |= guards(*ancestors[i], path[i]);
       if (is_call(*ancestors[i], "histogram_quantile") && path[i] == 1) site.quantile = i;
     }
     sites.push_back(std::move(site));
@@ -90,6 +97,7 @@ std::vector<Comparison> comparisons_of(const Expr& root) {
       c.vector = p->expr.get();
       c.side.push_back(0);
     }
+    c.guarded = is_guarded(ancestors, path);
     c.top_level = std::all_of(ancestors.begin(), ancestors.end(), [](const Expr* a) {
       const auto* binary = as<BinaryExpr>(a);
       return a->kind == ExprKind::kParen || (binary && is_set_operator(binary->op));

@@ -32,6 +32,8 @@ struct Site {
   // Nothing there is what the author expects: under absent(), beside `or`, right of `unless`.
   bool guarded = false;
 };
+// Whether the node at `path` is so placed.
+bool is_guarded(const std::vector<const promql::Expr*>& ancestors, const Path& path);
 std::vector<Site> sites_of(const promql::Expr& root);
 
 // A comparison of a vector with a number, turned so that the vector is on the left.
@@ -44,6 +46,7 @@ struct Comparison {
   Path number;  // of the number
   const promql::Expr* vector = nullptr;
   bool top_level = false;  // nothing but parentheses and set operators around it
+  bool guarded = false;    // as Site::guarded
 };
 std::vector<Comparison> comparisons_of(const promql::Expr& root);
 

@@ -129,7 +129,8 @@ void check_thresholds(const Subject& s, const Expr& root, const std::string& que
     if (!beyond) continue;
     Found f;
     f.class_name = kThresholdAboveTopBound;
-    f.severity = Severity::kError;
+    // Beside `or` the rule may yet fire, and `bool` yields 0, which fires always.
+    f.severity = c.guarded || c.expr->return_bool ? Severity::kWarning : Severity::kError;
     f.subject = subject;
     f.message = fmt::format(
         "the quantile can never exceed {}, the highest finite bucket bound of {}, and thus is never {} {}; "
