@@ -17,8 +17,8 @@ namespace sonde::rules {
 config::RuleCheck rule_check(const promql::ParserOptions& parser = {});
 
 // Reads the files in the order given; a path given twice is read once. Patterns are the caller's to expand.
-// A group without an interval or offset of its own gets the default. Labels of the group are merged into those
-// of its rules, which win.
+// A group without an interval or offset of its own gets the default. Labels of the group are merged into
+// those of its rules, which win.
 //
 // The first mistake fails the whole: its `file` and `line` tell where, and the message names the rule, with
 // line:column within the expression where that is what does not parse.
@@ -28,6 +28,7 @@ Result<std::vector<Group>> load_rule_groups(FileSystem& fs, const std::vector<st
 
 // The same for one file that is read already.
 Result<std::vector<Group>> make_groups(const config::RuleFile& file, Duration default_interval,
-                                       Duration default_query_offset, const promql::ParserOptions& parser = {});
+                                       Duration default_query_offset,
+                                       const promql::ParserOptions& parser = {});
 
 }  // namespace sonde::rules
