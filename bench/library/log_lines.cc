@@ -20,7 +20,7 @@ namespace {
 using namespace sonde::literals;
 
 constexpr int kLines = 1000;  // in one turn: fits into the ring, so that nothing is dropped
-constexpr int kRounds = 31;
+constexpr int kRounds = 101;
 constexpr const char* kPattern =
     R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","message":"order placed",%v,"thread":%t,"file":"%s","line":%#})";
 
