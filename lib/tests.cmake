@@ -1,6 +1,6 @@
 # The tests of libsonde: one binary for the behaviour, one object per public header, and sources that must not compile.
 
-sonde_test(lib_test SOURCES ${SONDE_LIB_TESTS} LIBS sonde $<TARGET_NAME_IF_EXISTS:sonde_otlp> LABELS unit lib)
+sonde_test(lib_test SOURCES ${SONDE_LIB_TESTS} LIBS sonde $<TARGET_NAME_IF_EXISTS:sonde_otlp> LABELS unit lib threads)
 target_include_directories(lib_test PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/src)
 target_compile_features(lib_test PRIVATE cxx_std_20)
 
@@ -14,7 +14,7 @@ foreach(source ${SONDE_MISUSES})
   get_filename_component(stem ${source} NAME_WE)
   add_test(NAME lib_misuse_${stem} COMMAND ${CMAKE_CXX_COMPILER} -std=c++20 -fsyntax-only -x c++
            -I ${CMAKE_CURRENT_SOURCE_DIR}/include ${source})
-  set_tests_properties(lib_misuse_${stem} PROPERTIES LABELS "unit;lib" TIMEOUT 60)
+  set_tests_properties(lib_misuse_${stem} PROPERTIES LABELS "unit;lib;compile" TIMEOUT 60)
   # The first line of each names the message; the correct one has none.
   file(STRINGS ${source} first LIMIT_COUNT 1)
   string(REGEX REPLACE "^// (error: )?" "" expected "${first}")
@@ -41,4 +41,4 @@ target_compile_options(sonde_headers_alone PRIVATE -fno-exceptions -fno-rtti)
 target_link_libraries(sonde_headers_alone PRIVATE sonde_flags)
 add_test(NAME lib_headers_alone
          COMMAND ${CMAKE_COMMAND} --build ${CMAKE_BINARY_DIR} --target sonde_headers_alone)
-set_tests_properties(lib_headers_alone PROPERTIES LABELS "unit;lib" TIMEOUT 300)
+set_tests_properties(lib_headers_alone PROPERTIES LABELS "unit;lib;compile" TIMEOUT 300)
