@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 
+#include "api/sonde_json.h"
 #include "api/sonde_sql.h"
 #include "memstore/mem_metric_store.h"
 #include "notify/notification.h"
@@ -726,7 +727,8 @@ TEST_CASE("sonde_api: a search finds traces by service, tag, duration and failur
   }
   auto ids = [&](const std::string& query) {
     std::string out;
-    for (const auto& t : f.get("/traces?" + query).at("traces").as_array()) {
+    json::object found = f.get("/traces?" + query);
+    for (const auto& t : found.at("traces").as_array()) {
       out += std::to_string(TraceId::from_hex(text(t.as_object(), "trace_id"))->bytes[15]);
     }
     return out;

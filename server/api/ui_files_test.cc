@@ -155,11 +155,11 @@ TEST_CASE("ui_files: what does not exist is 404, and the licences lie at the top
 
 TEST_CASE("ui_files: a directory on disk takes the place of what is built in, and cannot be left") {
   FaultyFileSystem disk;
-  REQUIRE(disk.create_directories("/ui/assets"));
-  REQUIRE(disk.write_file_atomically("/ui/index.html", "<base href=\"__SONDE_BASE__\">__SONDE_NONCE__"));
-  REQUIRE(disk.write_file_atomically("/ui/assets/a.css", "a{}"));
-  REQUIRE(disk.write_file_atomically("/secret.txt", "s"));
-  UiFiles ui(embedded_ui(), disk, {.base_path = "/behind/\"a proxy\"", .directory = "/ui", .nonce = [] {
+  REQUIRE(disk.create_directories("/srv/ui/assets"));
+  REQUIRE(disk.write_file_atomically("/srv/ui/index.html", "<base href=\"__SONDE_BASE__\">__SONDE_NONCE__"));
+  REQUIRE(disk.write_file_atomically("/srv/ui/assets/a.css", "a{}"));
+  REQUIRE(disk.write_file_atomically("/srv/secret.txt", "s"));
+  UiFiles ui(embedded_ui(), disk, {.base_path = "/behind/\"a proxy\"", .directory = "/srv/ui", .nonce = [] {
                                      return std::string("n");
                                    }});
   Site site;
