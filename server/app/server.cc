@@ -9,8 +9,12 @@
 #include <fstream>
 #include <thread>
 
+#include "api/embedded_file.h"
 #include "api/jaeger_api.h"
+#include "api/loki_api.h"
 #include "api/prometheus_api.h"
+#include "api/sonde_api.h"
+#include "api/ui_files.h"
 #include "app/self_metrics.h"
 #include "app/settings_from_config.h"
 #include "auth/authenticator.h"
@@ -31,7 +35,6 @@ namespace sonde::app {
 namespace {
 
 constexpr uint64_t kIngestMemoryBytesMax = 256ull << 20;  // of request bodies under way
-constexpr const char* kSyntheticUntil = "synthetic_until";
 
 bool is_loopback(std::string_view address) {
   return address.starts_with("127.") || address.starts_with("localhost:") || address.starts_with("[::1]:");
@@ -125,7 +128,7 @@ class WiredServer final : public Server {
   bool quit_requested() const override { return quit_; }
   storage::MetricStore& metrics() override { return *tsdb_; }
   void set_synthetic_until(Timestamp t) override {
-    (void)settings_store_->set(kSyntheticUntil, std::to_string(t.ms));
+    (void)settings_store_->set(api::kSyntheticUntil, std::to_string(t.ms / 1000));
   }
 
  private:
@@ -366,6 +369,60 @@ class WiredServer final : public Server {
     });
   }
 
+  api::StatusFigures status_figures() const {
+    api::StatusFigures out;
+    out.started = started_;
+    out.data_dir = settings_.data_dir;
+    out.retention = settings_.retention;
+    auto bound = ports();
+    size_t i = 0;
+    auto add = [&](const std::string& address, const char* kind) {
+      if (address.empty() || i >= bound.size()) return;
+      out.listen.push_back({host_of(address) + ":" + std::to_string(bound[i++]), kind});
+    };
+    for (const std::string& address : settings_.listen_addresses) add(address, "http");
+    if (settings_.otlp_receiver) {
+      add(settings_.otlp_http_address, "otlp-http");
+      add(settings_.otlp_grpc_address, "otlp-grpc");
+    }
+    tsdb::TsdbStats ts = tsdb_->stats();
+    out.wal_bytes = ts.wal.bytes;
+    out.memory_bytes = resident_bytes();
+    out.samples_received = ts.floats_stored + ts.histograms_stored;
+    using S = ingest::Source;
+    for (S s : {S::kOtlpLogs, S::kLoki, S::kShip}) out.log_records_received += ingest_stats_.of(s).received;
+    out.spans_received = ingest_stats_.of(S::kOtlpTraces).received;
+    if (ts.read_only) out.warnings.push_back("metrics are read-only: " + ts.read_only_reason);
+    if (ts.wal.damaged_pages > 0) {
+      out.warnings.push_back(std::to_string(ts.wal.damaged_pages) +
+                             " damaged pages of the write-ahead log were left out at the start");
+    }
+    for (const auto& [name, damaged] :
+         {std::pair<const char*, uint64_t>{"logs", logs_->event_stats().damaged},
+          {"spans", spans_->event_stats().damaged}}) {
+      if (damaged > 0)
+        out.warnings.push_back(std::to_string(damaged) + " damaged parts of the " + name + " were set aside");
+    }
+    {
+      MutexLock lock(status_mu_);
+      if (!reload_succeeded_)
+        out.warnings.push_back("the last reload failed; the configuration before it is in force");
+    }
+    if (settings_.allow_anonymous)
+      out.warnings.push_back(
+          "everybody who reaches this server is its administrator (--web.allow-anonymous)");
+    out.auth_enabled = web_config_ && !web_config_->current()->users.empty();
+    out.demo = settings_.demo;
+    return out;
+  }
+
+  static uint64_t resident_bytes() {
+    std::ifstream statm("/proc/self/statm");
+    uint64_t size = 0, resident = 0;
+    statm >> size >> resident;
+    return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  }
+
   api::RuntimeInfo runtime() const {
     api::RuntimeInfo info;
     info.start_time = started_;
@@ -413,7 +470,10 @@ class WiredServer final : public Server {
   std::unique_ptr<notify::AlertmanagerClient> alertmanagers_;
   std::unique_ptr<notify::Dispatcher> dispatcher_;
   std::unique_ptr<rules::Manager> rules_;
+  std::unique_ptr<logql::Engine> logql_;
   std::unique_ptr<SelfMetrics> self_metrics_;
+  std::unique_ptr<api::SondeApi> sonde_api_;
+  std::unique_ptr<api::UiFiles> ui_files_;
   net::Router router_;
   net::Router otlp_http_router_;
   net::Router otlp_grpc_router_;
@@ -464,6 +524,20 @@ void WiredServer::add_routes() {
   ingest::add_ingest_routes(otlp_http_router_, ingest);
   ingest::add_grpc_routes(otlp_grpc_router_, ingest);
 
+  api::SondeContext own{*tsdb_,   *engine_,  *logs_, *spans_,          *rules_,
+                        *scrape_, *mailbox_, *book_, *settings_store_, clock_};
+  own.status = [this] { return status_figures(); };
+  own.build = {"0.1.0", "", ""};
+  sonde_api_ = std::make_unique<api::SondeApi>(std::move(own));
+  sonde_api_->add_routes(router_);
+  api::UiOptions ui;
+  ui.directory = settings_.ui_dir;
+  ui_files_ = std::make_unique<api::UiFiles>(api::embedded_ui(), *fs_, ui);
+  ui_files_->add_routes(router_);
+
+  logql_ = std::make_unique<logql::Engine>(*logs_, clock_);
+  api::add_loki_routes(router_,
+                       std::make_shared<api::LokiApiContext>(api::LokiApiContext{*logs_, *logql_, clock_}));
   api::add_jaeger_routes(router_,
                          std::make_shared<api::JaegerApiContext>(api::JaegerApiContext{*spans_, clock_}));
 }
