@@ -13,6 +13,11 @@ namespace {
 
 constexpr size_t kFindingsPerRuleMax = 20;
 
+// Two rules of a group may be the same but for their labels.
+std::string key_of(const std::string& group, const Rule& rule) {
+  return rule.key(group) + "\n" + std::to_string(rule.line);
+}
+
 }  // namespace
 
 const char* to_string(Severity severity) { return severity == Severity::kError ? "error" : "warning"; }
@@ -31,8 +36,7 @@ std::vector<Finding> FindingsAnalyst::analyse(const std::vector<GroupStatus>& gr
   std::set<std::string> recorded;
   for (const GroupStatus& group : groups) {
     for (const RuleStatus& rule : group.rules) {
-      // Two rules of a group may be the same but for their labels.
-      places.push_back({&group, &rule, rule.rule.key(group.name) + "\n" + std::to_string(rule.rule.line)});
+      places.push_back({&group, &rule, key_of(group.name, rule.rule)});
       if (!rule.rule.alerting) recorded.insert(rule.rule.name);
     }
   }
@@ -87,7 +91,19 @@ std::vector<Finding> FindingsAnalyst::analyse(const std::vector<GroupStatus>& gr
     if (known == known_.end()) continue;
     out.insert(out.end(), known->second.findings.begin(), known->second.findings.end());
   }
+  latest_ = out;
   return out;
+}
+
+std::vector<Finding> FindingsAnalyst::latest() const {
+  MutexLock lock(mu_);
+  return latest_;
+}
+
+std::vector<Finding> FindingsAnalyst::latest_of(const std::string& group, const Rule& rule) const {
+  MutexLock lock(mu_);
+  auto known = known_.find(key_of(group, rule));
+  return known == known_.end() ? std::vector<Finding>{} : known->second.findings;
 }
 
 }  // namespace sonde::rules

@@ -65,6 +65,9 @@ class FindingsAnalyst {
 
   // In order of groups and rules. What the store fails to answer in time is not reported.
   std::vector<Finding> analyse(const std::vector<GroupStatus>& groups) const;
+  // What the last call answered; no reads. For pages that are asked for often.
+  std::vector<Finding> latest() const;
+  std::vector<Finding> latest_of(const std::string& group, const Rule& rule) const;
 
  private:
   struct Known {
@@ -79,6 +82,7 @@ class FindingsAnalyst {
   mutable Mutex mu_;
   mutable std::map<std::string, Known> known_ SONDE_GUARDED_BY(mu_);  // by the rule's key and position
   mutable size_t cursor_ SONDE_GUARDED_BY(mu_) = 0;                   // the rule to begin with
+  mutable std::vector<Finding> latest_ SONDE_GUARDED_BY(mu_);
 };
 
 }  // namespace sonde::rules

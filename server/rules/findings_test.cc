@@ -439,6 +439,11 @@ TEST_CASE("findings: the time of the first sight stays as long as the finding do
   REQUIRE(found.size() == 2);
   CHECK(found[0].since == first);
   CHECK(found[1].since == f.clock.timestamp());
+  REQUIRE(analyst.latest().size() == 2);
+  CHECK(analyst.latest()[0].since == first);
+  REQUIRE(analyst.latest_of("g", f.rules[1].rule).size() == 1);
+  CHECK(analyst.latest_of("g", f.rules[1].rule)[0].rule == "B");
+  CHECK(analyst.latest_of("other", f.rules[1].rule).empty());
   // Gone with the value's appearance.
   f.counter("mails_total", {{"queue", "lost"}}, 1);
   CHECK(analyst.analyse(f.groups()).size() == 1);
