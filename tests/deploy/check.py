@@ -360,6 +360,16 @@ def check_documents():
             # Pictures are made from a running server and may be absent.
             if not re.match(r"[a-z]+:|docs/images/", link):
                 expect((page.parent / link).exists(), f"{page.relative_to(ROOT)}: {link} leads nowhere")
+    floors = {}
+    for line in re.findall(r"^\| \d \| (.+?) \|$", text(ROOT / "ARCHITECTURE.md"), re.M):
+        modules, may = line.split(" | ")
+        for module in re.findall(r"`(\w+)`", modules):
+            floors[module] = set(re.findall(r"`(\w+)`", may))
+    code = re.search(r"kFloors = \{(.*?)\n\};", text(ROOT / "tests/house/layering_test.cc"), re.S)[1]
+    held = {m: set(re.findall(r'"(\w+)"', may)) for m, may in re.findall(r'\{"(\w+)", \{(.*?)\}\}', code)}
+    for module in sorted(held.keys() | floors.keys()):
+        if module != "app":  # everything
+            expect(held.get(module) == floors.get(module), f"ARCHITECTURE.md: the floor of {module} is not what the test holds")
     example = {line.strip() for line in text(ROOT / "lib/examples/hello_metrics.cc").splitlines()}
     code = re.search(r"```cpp\n(.*?)```", text(ROOT / "README.md"), re.S)[1]
     for line in code.splitlines():
