@@ -47,7 +47,8 @@ def prometheus(folder, port):
 def sonde(binary):
     def command(folder, port):
         return [binary, "server", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
-                f"--web.listen-address=127.0.0.1:{port}", "--web.enable-remote-write-receiver"]
+                f"--web.listen-address=127.0.0.1:{port}", "--web.enable-remote-write-receiver",
+                "--otlp.http.listen-address=", "--otlp.grpc.listen-address="]
     return command
 
 

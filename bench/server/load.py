@@ -48,9 +48,11 @@ def fleet(seed):
         base = {"job": "api", "instance": f"10.0.3.{i}:8080", "zone": "ab"[i % 2]}
         for handler in HANDLERS:
             rate = rng.uniform(2, 60)
-            counts = {c: 0 for c in CODES}
-            buckets = [0] * len(BOUNDS)
-            total = 0.0
+            # Counters of services that have been up for a while. Where one begins at zero, Prometheus 2 and 3
+            # extrapolate differently.
+            counts = {c: rng.randrange(10**6, 10**7) for c in CODES}
+            buckets = [rng.randrange(10**5, 10**6) for _ in BOUNDS]
+            total = rng.uniform(10**5, 10**6)
             columns = {c: [] for c in CODES}
             bucket_columns = [[] for _ in BOUNDS]
             sums, all_counts = [], []

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Checks what has no tool of its own at hand: compose files, Grafana's provisioning and dashboard, Kubernetes manifests,
-the Dockerfile. Writes the dashboard's expressions and the ConfigMap's configuration into the folder given, for promtool.
+the Dockerfile, links between documents. Writes the dashboard's expressions and the ConfigMap's configuration into the folder given, for promtool.
 
     check.py FOLDER        exit status 1 and one line a finding
 """
@@ -30,6 +30,22 @@ def text(path):
 
 def documents(path):
     return [d for d in yaml.safe_load_all(text(path)) if d is not None]
+
+
+# --- sonde's command line ---------------------------------------------------------------------------------------------
+
+def check_sonde_flags(where, words):
+    """The words that start `sonde server`: flags that exist, and nothing beyond loopback without somebody to ask."""
+    source = text(ROOT / "server/app/server_flags.cc")
+    flags = set(re.findall(r'\{"([a-z.-]+)", K::', source)) - set(re.findall(r'\{"([a-z.-]+)", K::kIgnored', source))
+    if not expect(flags, "server/app/server_flags.cc: no flags found"):
+        return
+    expect(words[0] == "server", f"{where}: the verb is {words[0]}")
+    names = [w.removeprefix("--").split("=")[0] for w in words[1:]]
+    for name in names:
+        expect(name in flags, f"{where}: sonde server has no --{name}")
+    open_address = any(re.search(r"listen-address=(?!127\.)", w) for w in words)
+    expect(not open_address or {"web.config.file", "web.allow-anonymous"} & set(names), f"{where}: would refuse to start")
 
 
 # --- compose ----------------------------------------------------------------------------------------------------------
@@ -91,6 +107,8 @@ def check_compose(path):
     expect("127.0.0.1:9090:9090" in services["prometheus"]["ports"], f"{where}: Prometheus is not on 9090")
     expect("127.0.0.1:3001:3000" in services["grafana"]["ports"], f"{where}: Grafana is not on 3001")
     expect("GF_SECURITY_ADMIN_PASSWORD" in services["grafana"]["environment"], f"{where}: Grafana would start as admin/admin")
+    if "build" in services["prometheus"]:
+        check_sonde_flags(f"{where}: prometheus", services["prometheus"]["command"])
     check_shop_commands(where, services)
     check_targets(where, services)
 
@@ -180,7 +198,7 @@ def check_dashboard(path, folder):
     for i, (at, expr) in enumerate(expressions):
         for name in re.findall(r"\$\{?(\w+)", expr):
             expect(name in variables | {"__rate_interval"}, f"{at}: no variable {name}")
-        plain = expr.replace("$__rate_interval", "5m").replace("$service", ".*")
+        plain = expr.replace("$__rate_interval", "5m").replace("$service", ".+")
         rules.append({"record": f"panel:{i}", "expr": plain})
         check_metrics(at, plain)
     (folder / "dashboard.rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
@@ -241,6 +259,7 @@ def check_kubernetes(folder):
                 expect(port["targetPort"] in names, f"Service {name}: no port {port['targetPort']}")
     config = objects["ConfigMap", "sonde-config"]["data"]
     (folder / "kubernetes.yml").write_text(config["prometheus.yml"])
+    (folder / "sonde.yml").write_text(config["sonde.yml"])
     for job in yaml.safe_load(config["prometheus.yml"])["scrape_configs"]:
         for target in (t for g in job["static_configs"] for t in g["targets"]):
             host, port = target.split(":")
@@ -287,6 +306,8 @@ def check_deployment(name, o, objects):
         expect(limits["readOnlyRootFilesystem"] and not limits["allowPrivilegeEscalation"], f"{at}: security context")
         for mount in container["volumeMounts"]:
             expect(mount["name"] in volumes, f"{at}: no volume {mount['name']}")
+        if name == "sonde":
+            check_sonde_flags(at, container["args"])
         for arg in container["args"]:
             expect(isinstance(arg, str), f"{at}: argument {arg!r} is not text")
 
@@ -304,6 +325,10 @@ def check_dockerfile():
     stages = re.split(r"^FROM \S+ AS (\S+)$", dockerfile, flags=re.M)[1:]
     stages = dict(zip(stages[::2], stages[1::2]))
     expect(all("USER 65532" in stages[s] for s in ("shop", "sonde")), "Dockerfile: an image runs as root")
+    entry = json.loads(re.search(r"^CMD (.+)$", stages["sonde"], re.M)[1])
+    check_sonde_flags("Dockerfile", entry)
+    unit = re.search(r"^ExecStart=/usr/bin/sonde (.+?)\n(?=\w)", text(DEPLOY / "systemd/sonde.service"), re.M | re.S)[1]
+    check_sonde_flags("sonde.service", unit.replace("\\\n", " ").split())
     programs = {"sonde": ["build/release/sonde", "build/release/lib/examples/shop"], "shop": ["build/release/lib/examples/shop"]}
     if not (shutil.which("readelf") and shutil.which("dpkg-query") and shutil.which("ldd")):
         return
@@ -325,6 +350,32 @@ def check_dockerfile():
                 expect(owner & (installed | base), f"Dockerfile: {stage}: {library} of {path.name} is in {sorted(owner)}")
 
 
+# --- documents --------------------------------------------------------------------------------------------------------
+
+def check_documents():
+    """Links lead somewhere, and the example of the front page is a part of the program that it names."""
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    for page in pages:
+        for link in re.findall(r"\]\(([^)#\s]+)", re.sub(r"```.*?```", "", text(page), flags=re.S)):
+            # Pictures are made from a running server and may be absent.
+            if not re.match(r"[a-z]+:|docs/images/", link):
+                expect((page.parent / link).exists(), f"{page.relative_to(ROOT)}: {link} leads nowhere")
+    floors = {}
+    for line in re.findall(r"^\| \d \| (.+?) \|$", text(ROOT / "ARCHITECTURE.md"), re.M):
+        modules, may = line.split(" | ")
+        for module in re.findall(r"`(\w+)`", modules):
+            floors[module] = set(re.findall(r"`(\w+)`", may))
+    code = re.search(r"kFloors = \{(.*?)\n\};", text(ROOT / "tests/house/layering_test.cc"), re.S)[1]
+    held = {m: set(re.findall(r'"(\w+)"', may)) for m, may in re.findall(r'\{"(\w+)", \{(.*?)\}\}', code)}
+    for module in sorted(held.keys() | floors.keys()):
+        if module != "app":  # everything
+            expect(held.get(module) == floors.get(module), f"ARCHITECTURE.md: the floor of {module} is not what the test holds")
+    example = {line.strip() for line in text(ROOT / "lib/examples/hello_metrics.cc").splitlines()}
+    code = re.search(r"```cpp\n(.*?)```", text(ROOT / "README.md"), re.S)[1]
+    for line in code.splitlines():
+        expect(line.strip() in example, f"README.md: not in hello_metrics.cc: {line}")
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
     for name in ("compose.yaml", "compose.sonde.yaml"):
@@ -335,6 +386,7 @@ def main():
     check_alerts(DEPLOY / "rules/alerts.shop.yml")
     check_kubernetes(folder)
     check_dockerfile()
+    check_documents()
     for finding in findings:
         print(finding)
     return 1 if findings else 0

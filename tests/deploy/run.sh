@@ -2,7 +2,7 @@
 # What deploy/ holds, put through the tools that it is written for. Everything that can run runs; a missing tool is named
 # in the last line with exit status 77, a finding ends in status 1.
 set -uo pipefail
-cd "$(dirname "$(readlink -f "$0")")/../.."
+cd "$(dirname "$(readlink -f "$0")")/../.." || exit 1
 root=$PWD
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -40,7 +40,7 @@ done
 step 'alerts.guide.yml is unchanged' sha256sum --check --strict --quiet tests/deploy/alerts.guide.sha256
 
 if [[ -n $python ]]; then
-  step 'compose, Grafana, Kubernetes, Dockerfile' "$python" tests/deploy/check.py "$work"
+  step 'compose, Grafana, Kubernetes, Dockerfile, documents' "$python" tests/deploy/check.py "$work"
 fi
 
 if have promtool; then
@@ -55,6 +55,17 @@ if have promtool; then
     # Written by check.py: the dashboard's expressions as recording rules, and the configuration of the ConfigMap.
     step 'dashboard: every expression parses' promtool check rules "$work/dashboard.rules.yml"
     step 'configuration of the ConfigMap' promtool check config "$work/kubernetes.yml"
+  fi
+fi
+
+# Our own word on the same files, once it is built.
+sonde=build/release/sonde
+if [[ -x $sonde && -d $work/prometheus ]]; then
+  step 'sonde: configuration of the compose files' "$sonde" check config "$work/prometheus/prometheus.yml"
+  step 'sonde: rules' "$sonde" check rules deploy/rules/alerts.guide.yml deploy/rules/alerts.shop.yml
+  if [[ -n $python ]]; then
+    step 'sonde: configuration of the ConfigMap' "$sonde" check config "$work/kubernetes.yml"
+    step 'sonde: sonde.yml of the ConfigMap' "$sonde" check sonde-config "$work/sonde.yml"
   fi
 fi
 
