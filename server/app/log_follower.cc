@@ -154,7 +154,8 @@ Result<> LogFollower::open_first() {
   Result<std::unique_ptr<OpenFile>> file = OpenFile::open(options_.path);
   if (!file) {
     if (file.error().code != ErrorCode::kNotFound) return fail(std::move(file).error());
-    from_start_ = true;  // what comes later is new from its first byte on
+    from_start_ = true;                      // what comes later is new from its first byte on,
+    if (!resume_) resume_ = FilePosition{};  // for the next process too
     return {};
   }
   uint64_t offset = 0;

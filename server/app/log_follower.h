@@ -56,7 +56,7 @@ class LogFollower {
   // bytes of them. True when there was anything to read. A missing file is not an error: it may come. kIo
   // when a file cannot be read.
   Result<bool> poll(size_t bytes_max, const std::function<void(std::string_view line)>& on_line);
-  // Covers every line handed out; nullopt before the first file was seen.
+  // Covers every line handed out; nullopt before the first poll. All zero: there was no file yet.
   std::optional<FilePosition> position() const;
   const std::string& path() const { return options_.path; }
 

@@ -6,11 +6,14 @@
 
 #include "base/random.h"
 #include "ingest/test_stand.h"
+#include "memstore/mem_metric_store.h"
 
 using namespace sonde;
 using namespace sonde::ingest;
 
 namespace {
+
+using TestStand = TestStandOn<memstore::MemMetricStore>;
 
 // A store that fails or turns items away at random, and keeps its own books.
 struct Whim {

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "ingest/test_stand.h"
+#include "memstore/mem_metric_store.h"
 #include "net/base64.h"
 #include "net/grpc.h"
 
@@ -10,6 +11,8 @@ using namespace sonde;
 using namespace sonde::ingest;
 
 namespace {
+
+using TestStand = TestStandOn<memstore::MemMetricStore>;
 
 constexpr const char* kTraces = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 constexpr const char* kLogs = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";

@@ -3,11 +3,14 @@
 #include <doctest/doctest.h>
 
 #include "ingest/test_stand.h"
+#include "memstore/mem_metric_store.h"
 
 using namespace sonde;
 using namespace sonde::ingest;
 
 namespace {
+
+using TestStand = TestStandOn<memstore::MemMetricStore>;
 
 constexpr const char* kProtobuf = "application/x-protobuf";
 constexpr const char* kJson = "application/json";

@@ -3,11 +3,14 @@
 #include <doctest/doctest.h>
 
 #include "ingest/test_stand.h"
+#include "memstore/mem_metric_store.h"
 
 using namespace sonde;
 using namespace sonde::ingest;
 
 namespace {
+
+using TestStand = TestStandOn<memstore::MemMetricStore>;
 
 constexpr const char* kWrite = "/api/v1/write";
 constexpr const char* kV1 = "application/x-protobuf";

@@ -11,7 +11,6 @@
 #include "base/clock.h"
 #include "base/executor.h"
 #include "ingest/all.h"
-#include "memstore/mem_metric_store.h"
 #include "net/http.h"
 
 namespace sonde::ingest {
@@ -62,9 +61,10 @@ class RecordingSpans final : public storage::SpanSink, public Recorder<Span> {
   }
 };
 
+// Passes on to a real store.
 class RecordingMetrics final : public storage::Appender {
  public:
-  memstore::MemMetricStore store;
+  explicit RecordingMetrics(storage::Appender& store) : store_(store) {}
   std::function<Result<>()> fault;  // before anything is stored
   std::vector<storage::Batch> batches;
   uint64_t stored = 0;
@@ -74,11 +74,14 @@ class RecordingMetrics final : public storage::Appender {
     if (fault) {
       if (Result<> r = fault(); !r) return on_durable(fail(r.error()));
     }
-    store.commit(std::move(batch), [&](Result<storage::CommitOutcome> outcome) {
+    store_.commit(std::move(batch), [&](Result<storage::CommitOutcome> outcome) {
       stored += outcome->floats_stored + outcome->histograms_stored + outcome->exemplars_stored;
       on_durable(std::move(outcome));
     });
   }
+
+ private:
+  storage::Appender& store_;
 };
 
 struct Answer {
@@ -124,8 +127,10 @@ class StringBody final : public net::BodyReader {
   size_t at_ = 0;
 };
 
-struct TestStand {
-  explicit TestStand(IngestLimits limits = {}, uint64_t memory_bytes_max = 0)
+// `Store` takes the metrics: the tests name the one in memory, which is not below this folder.
+template <class Store>
+struct TestStandOn {
+  explicit TestStandOn(IngestLimits limits = {}, uint64_t memory_bytes_max = 0)
       : memory(memory_bytes_max),
         context{metrics, logs, spans, clock, executor, memory, stats, std::move(limits)} {
     add_ingest_routes(router, context);
@@ -149,7 +154,8 @@ struct TestStand {
   }
 
   VirtualClock clock;
-  RecordingMetrics metrics;
+  Store store;
+  RecordingMetrics metrics{store};
   RecordingLogs logs;
   RecordingSpans spans;
   InlineExecutor executor;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/random.h"
 #include "temporary_folder.h"
 
 using namespace sonde;
@@ -70,7 +71,7 @@ TEST_CASE("follower: begins at the end of a file that was there, at the start of
   Following later;
   later.start(false);
   CHECK(later.poll().empty());
-  CHECK_FALSE(later.follower->position());
+  later.restart();
   later.folder.append("app.log", "first\n");
   CHECK(later.poll() == Lines{"first"});
 }
@@ -205,4 +206,119 @@ TEST_CASE("follower: a folder is no log file") {
   auto result = follower.poll(1, [](std::string_view) {});
   REQUIRE_FALSE(result);
   CHECK(result.error().code == ErrorCode::kInvalid);
+}
+
+namespace {
+
+// A program that logs, and what rotates its log, at random; remembers the lines that must come out.
+class Model {
+ public:
+  Model(Following& f, uint64_t seed) : f_(f), random_(seed) {
+    f_.folder.append("app.log", "first\n");
+    expected_.push_back("first");
+    f_.start();
+  }
+
+  void step(bool copies) {
+    switch (random_.below(copies ? 12 : 10)) {
+      case 0:
+      case 1:
+      case 2:
+      case 3:
+        return write();
+      case 4:
+      case 5:
+        return take(f_.poll(1 + random_.below(60)));
+      case 6:
+      case 7:
+        return f_.restart();
+      case 8:
+        f_.clock.advance(Duration::milliseconds(static_cast<int64_t>(random_.below(3000))));
+        return;
+      case 9:
+        return rotate(false);
+      default:
+        return rotate(true);
+    }
+  }
+  void finish() {
+    end_line();
+    settle();
+    for (size_t i = 0; i < std::min(got_.size(), expected_.size()); i++) {
+      INFO("line " << i << " of " << expected_.size());
+      REQUIRE(got_[i] == expected_[i]);
+    }
+    CHECK(got_.size() == expected_.size());
+  }
+  size_t lines() const { return expected_.size(); }
+
+ private:
+  void write() {
+    end_line();
+    for (uint64_t i = 1 + random_.below(4); i > 0; i--) {
+      std::string line = "line " + std::to_string(++last_) + std::string(random_.below(40), '.');
+      size_t cut = random_.chance(0.3) ? random_.below(line.size()) : line.size();
+      f_.folder.append("app.log", line.substr(0, cut));  // in two writes, perhaps with a look in between
+      if (cut < line.size() && random_.chance(0.5)) take(f_.poll());
+      f_.folder.append("app.log", line.substr(cut) + "\n");
+      expected_.push_back(line);
+    }
+    if (random_.chance(0.2)) {
+      f_.folder.append("app.log", "half");
+      partial_ = true;
+    }
+    if (partial_ && random_.chance(0.7)) end_line();
+  }
+  void end_line() {
+    if (!partial_) return;
+    partial_ = false;
+    f_.folder.append("app.log", "\n");
+    expected_.push_back("half");
+  }
+  void rotate(bool copy) {
+    end_line();
+    if (copy || ++rotations_ % 4 == 0) settle();  // five files are kept, and a copy is known by what was read
+    if (copy) write(), end_line();
+    TemporaryFolder::tick();
+    for (int i = 5; i > 0; i--) {
+      std::string from = "app.log." + std::to_string(i);
+      if (!std::filesystem::exists(f_.folder / from)) continue;
+      f_.folder.rename(from, "app.log." + std::to_string(i + 1));
+    }
+    std::error_code ignored;
+    std::filesystem::remove(f_.folder / "app.log.6", ignored);
+    if (copy) {
+      f_.folder.copy("app.log", "app.log.1");
+      f_.folder.truncate("app.log");
+    } else {
+      f_.folder.rename("app.log", "app.log.1");
+    }
+    TemporaryFolder::tick();
+    write();
+  }
+  void settle() { take(f_.poll_long()); }
+  void take(const Lines& lines) { got_.insert(got_.end(), lines.begin(), lines.end()); }
+
+  Following& f_;
+  Random random_;
+  Lines expected_;
+  Lines got_;
+  uint64_t last_ = 0;
+  int rotations_ = 0;
+  bool partial_ = false;
+};
+
+}  // namespace
+
+TEST_CASE("follower: whatever happens to the file, each line comes once and in order") {
+  for (bool copies : {false, true}) {
+    for (uint64_t seed = 1; seed <= 2; seed++) {
+      INFO("seed " << seed << ", with copies " << copies);
+      Following f;
+      Model model(f, seed);
+      for (int i = 0; i < 150; i++) model.step(copies);
+      model.finish();
+      CHECK(model.lines() > 50);
+    }
+  }
 }
