@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "promql/engine.h"
+#include "rules/findings.h"
 #include "rules/manager.h"
 #include "scrape/manager.h"
 #include "state/alert_book.h"
@@ -36,6 +37,9 @@ struct FindingView {
   EventTime since;
 };
 
+// As the analyst of rules says it.
+FindingView view_of(const rules::Finding& finding);
+
 struct ListenAddress {
   std::string address;
   std::string kind;  // "http", "otlp-grpc", …
@@ -57,14 +61,14 @@ struct StatusFigures {
   bool demo = false;
 };
 
-struct BuildInfo {
+struct SondeBuildInfo {
   std::string version;
   std::string revision;
   std::string build_date;
 };
 
-// Everything must outlive the API that is made from it. Callbacks are called from any thread, and may be
-// empty: then nothing is known.
+// Everything must outlive the API that is made from it. Callbacks are called from any thread, answer from
+// memory (the overview waits for them), and may be empty: then nothing is known.
 struct SondeContext {
   const storage::MetricStore& metrics;
   const promql::Engine& engine;
@@ -78,7 +82,7 @@ struct SondeContext {
   const Clock& clock;
   std::function<StatusFigures()> status;
   std::function<std::vector<FindingView>()> findings;
-  BuildInfo build;
+  SondeBuildInfo build;
 };
 
 }  // namespace sonde::api
