@@ -23,6 +23,19 @@ std::optional<double> constant(const promql::Expr& expr) {
 
 }  // namespace
 
+FindingView view_of(const rules::Finding& f) {
+  return {.group = f.group,
+          .rule = f.rule,
+          .file = f.file,
+          .line = f.line,
+          .finding_class = f.class_name,
+          .is_error = f.severity == rules::Severity::kError,
+          .message = f.message,
+          .expr = f.expr,
+          .rewrite = f.rewrite,
+          .since = EventTime::from_timestamp(f.since)};
+}
+
 std::optional<double> threshold_of(const promql::Expr& expr) {
   const promql::Expr* e = &promql::unwrap(expr);
   // `a > 1 and b`: what is named first is what the alert is about.

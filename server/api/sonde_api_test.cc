@@ -835,12 +835,24 @@ TEST_CASE("sonde_api: status tells versions, stores, marks of the demo, and who 
 
 TEST_CASE("sonde_api: findings are passed on") {
   Fixture f;
-  f.findings = {{"g", "r", "rules.yml", 3, "absent-series", true, "m", "x == 0", "y == 0", f.clock.now()}};
+  f.findings = {view_of({.class_name = "absent-series",
+                         .severity = rules::Severity::kError,
+                         .message = "m",
+                         .expr = "x == 0",
+                         .rewrite = "y == 0",
+                         .group = "g",
+                         .rule = "r",
+                         .file = "rules.yml",
+                         .line = 3,
+                         .since = f.clock.timestamp()})};
   const auto o = f.get("/findings");
   const auto& one = o.at("findings").as_array()[0].as_object();
   CHECK(text(one, "class") == "absent-series");
   CHECK(text(one, "severity") == "error");
   CHECK(text(one, "rewrite") == "y == 0");
+  CHECK(text(one, "rule") == "r");
+  CHECK(number(one, "line") == 3);
+  CHECK(number(one, "since") > 1e9);
 }
 
 TEST_CASE("sonde_api: the same question within a second is answered from the cache") {

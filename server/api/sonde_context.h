@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "promql/engine.h"
+#include "rules/findings.h"
 #include "rules/manager.h"
 #include "scrape/manager.h"
 #include "state/alert_book.h"
@@ -35,6 +36,9 @@ struct FindingView {
   std::string rewrite;  // empty: none
   EventTime since;
 };
+
+// As the analyst of rules says it.
+FindingView view_of(const rules::Finding& finding);
 
 struct ListenAddress {
   std::string address;
@@ -63,8 +67,8 @@ struct SondeBuildInfo {
   std::string build_date;
 };
 
-// Everything must outlive the API that is made from it. Callbacks are called from any thread, and may be
-// empty: then nothing is known.
+// Everything must outlive the API that is made from it. Callbacks are called from any thread, answer from
+// memory (the overview waits for them), and may be empty: then nothing is known.
 struct SondeContext {
   const storage::MetricStore& metrics;
   const promql::Engine& engine;

@@ -9,6 +9,7 @@
 
 #include "base/faulty_file_system.h"
 #include "net/content_coding.h"
+#include "net/test_peer.h"
 
 using namespace sonde;
 using namespace sonde::api;
@@ -192,4 +193,26 @@ TEST_CASE("ui_files: nonces of the operating system differ") {
   std::set<std::string> policies;
   for (int i = 0; i < 8; i++) policies.insert(site.get("/").headers["Content-Security-Policy"]);
   CHECK(policies.size() == 8);
+}
+
+TEST_CASE("ui_files: over the wire an asset stays packed once, and HEAD has no body") {
+  Site site;
+  net::TestServer server(site.router);
+  REQUIRE(server.error == "");
+  auto ask = [&](const std::string& method, const std::string& path) {
+    net::TestPeer peer(server.port);
+    REQUIRE(peer.send(method + " " + path + " HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n" +
+                      "Connection: close\r\n\r\n"));
+    return peer.receive();
+  };
+  std::string path = raw_asset();
+  std::string answer = ask("GET", "/" + path);
+  size_t head = answer.find("\r\n\r\n") + 4;
+  CHECK(net::status_of(answer) == 200);
+  CHECK(answer.find("Content-Encoding: gzip\r\n") < head);
+  CHECK((net::decode_all(net::Coding::kGzip, answer.substr(head), 64 << 20).value() == on_disk(path)));
+  std::string page = ask("HEAD", "/alerts");
+  CHECK(net::status_of(page) == 200);
+  CHECK(page.find("Content-Security-Policy: ") != std::string::npos);
+  CHECK(page.ends_with("\r\n\r\n"));
 }
