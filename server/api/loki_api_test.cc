@@ -95,7 +95,7 @@ struct Fixture {
     type = writer->headers_.get("Content-Type");
     std::string body = writer->body_;
     if (size_t stats = body.find(",\"stats\""); stats != std::string::npos) {
-      CHECK(body.ends_with("}}}}"));
+      CHECK(body.ends_with("}}}"));
       body.resize(stats);
     }
     return body;
