@@ -23,6 +23,7 @@
 #include "notify/dispatcher.h"
 #include "parts/log_store.h"
 #include "parts/span_store.h"
+#include "rules/findings.h"
 #include "rules/manager.h"
 #include "rules/rule_loading.h"
 #include "scrape/manager.h"
@@ -34,6 +35,7 @@
 namespace sonde::app {
 namespace {
 
+constexpr Duration kFindingsInterval = Duration::seconds(10);
 constexpr uint64_t kIngestMemoryBytesMax = 256ull << 20;  // of request bodies under way
 
 bool is_loopback(std::string_view address) {
@@ -68,6 +70,7 @@ class WiredServer final : public Server {
     SONDE_CHECK(listen());
     apply(std::move(config));
     arm_housekeeping();
+    arm_findings();
     ready_ = true;
     return {};
   }
@@ -356,6 +359,14 @@ class WiredServer final : public Server {
     }
   }
 
+  // Looks at the rules anew: soon after the start, when the first data is there, then now and then.
+  void arm_findings() {
+    scheduler_.after(kFindingsInterval, [this] {
+      (void)background_.submit([this] { (void)analyst_->analyse(rules_->groups()); });
+      if (!stopped_) arm_findings();
+    });
+  }
+
   void arm_housekeeping() {
     housekeeping_ = scheduler_.after(Duration::minutes(1), [this] {
       (void)background_.submit([this] {
@@ -471,6 +482,7 @@ class WiredServer final : public Server {
   std::unique_ptr<notify::Dispatcher> dispatcher_;
   std::unique_ptr<rules::Manager> rules_;
   std::unique_ptr<logql::Engine> logql_;
+  std::unique_ptr<rules::FindingsAnalyst> analyst_;
   std::unique_ptr<SelfMetrics> self_metrics_;
   std::unique_ptr<api::SondeApi> sonde_api_;
   std::unique_ptr<api::UiFiles> ui_files_;
@@ -512,6 +524,13 @@ void WiredServer::add_routes() {
     MutexLock lock(status_mu_);
     return external_labels_;
   };
+  prometheus->findings = [this](const rules::GroupStatus& group, const rules::RuleStatus& rule) {
+    std::vector<api::RuleFinding> out;
+    for (const rules::Finding& f : analyst_->latest_of(group.name, rule.rule)) {
+      out.push_back({f.class_name, rules::to_string(f.severity), f.message, f.rewrite});
+    }
+    return out;
+  };
   prometheus->ready = [this] { return ready_.load(); };
   prometheus->lifecycle = settings_.lifecycle;
   prometheus->admin_api = settings_.admin_api;
@@ -527,6 +546,14 @@ void WiredServer::add_routes() {
   api::SondeContext own{*tsdb_,   *engine_,  *logs_, *spans_,          *rules_,
                         *scrape_, *mailbox_, *book_, *settings_store_, clock_};
   own.status = [this] { return status_figures(); };
+  own.findings = [this] {
+    std::vector<api::FindingView> out;
+    for (const rules::Finding& f : analyst_->latest()) {
+      out.push_back({f.group, f.rule, f.file, f.line, f.class_name, f.severity == rules::Severity::kError, f.message, f.expr, f.rewrite,
+                     EventTime::from_timestamp(f.since)});
+    }
+    return out;
+  };
   own.build = {"0.1.0", "", ""};
   sonde_api_ = std::make_unique<api::SondeApi>(std::move(own));
   sonde_api_->add_routes(router_);

@@ -1,5 +1,6 @@
 #include <sys/prctl.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 
@@ -10,6 +11,10 @@
 namespace sonde::app {
 
 int run_server(const std::vector<std::string>& args) {
+  if (std::find(args.begin(), args.end(), "--help") != args.end()) {
+    std::fputs(flag_help("sonde server [flags]", "Receives, scrapes, keeps, queries, alerts and shows.", server_flags()).c_str(), stdout);
+    return 0;
+  }
   auto values = FlagValues::parse(server_flags(), args);
   if (!values) {
     std::fprintf(stderr, "sonde server: %s\n", values.error().to_string().c_str());

@@ -91,7 +91,8 @@ TEST_CASE("house: includes in server/ follow the floor table") {
     std::string module = relative.substr(0, relative.find('/'));
     INFO(relative);
     REQUIRE_MESSAGE(kFloors.contains(module), "a folder without a line in the floor table");
-    bool is_test = relative.ends_with("_test.cc");
+    // Tests, and the stands that several of a module's tests share.
+    bool is_test = relative.ends_with("_test.cc") || relative.find("/test_") != std::string::npos;
     std::set<std::string> allowed = reachable(module);
     if (is_test) allowed.insert("memstore");  // tests of engines and protocols run on the store in memory
     for (const Include& inc : includes_of(entry.path())) {
