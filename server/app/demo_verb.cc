@@ -134,7 +134,9 @@ int fail_demo(const std::string& message) {
 int run_demo(const std::vector<std::string>& args) {
   std::vector<Flag> table = demo_flags();
   if (std::find(args.begin(), args.end(), "--help") != args.end()) {
-    std::fputs(flag_help("sonde demo [flags]", "A server with the example service, load and a fault.", table).c_str(), stdout);
+    std::fputs(flag_help("sonde demo [flags]", "A server with the example service, load and a fault.", table)
+                   .c_str(),
+               stdout);
     return 0;
   }
   auto values = FlagValues::parse(table, args);

@@ -548,10 +548,7 @@ void WiredServer::add_routes() {
   own.status = [this] { return status_figures(); };
   own.findings = [this] {
     std::vector<api::FindingView> out;
-    for (const rules::Finding& f : analyst_->latest()) {
-      out.push_back({f.group, f.rule, f.file, f.line, f.class_name, f.severity == rules::Severity::kError, f.message, f.expr, f.rewrite,
-                     EventTime::from_timestamp(f.since)});
-    }
+    for (const rules::Finding& f : analyst_->latest()) out.push_back(api::view_of(f));
     return out;
   };
   own.build = {"0.1.0", "", ""};

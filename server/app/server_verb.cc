@@ -12,7 +12,10 @@ namespace sonde::app {
 
 int run_server(const std::vector<std::string>& args) {
   if (std::find(args.begin(), args.end(), "--help") != args.end()) {
-    std::fputs(flag_help("sonde server [flags]", "Receives, scrapes, keeps, queries, alerts and shows.", server_flags()).c_str(), stdout);
+    std::fputs(flag_help("sonde server [flags]", "Receives, scrapes, keeps, queries, alerts and shows.",
+                         server_flags())
+                   .c_str(),
+               stdout);
     return 0;
   }
   auto values = FlagValues::parse(server_flags(), args);

@@ -19,6 +19,7 @@ int run_server(const std::vector<std::string>& args);
 int run_demo(const std::vector<std::string>& args);
 int run_check(const std::vector<std::string>& args);
 int run_test(const std::vector<std::string>& args);
+int run_ship_verb(const std::vector<std::string>& args);
 int run_query(const std::vector<std::string>& args);
 
 }  // namespace sonde::app
