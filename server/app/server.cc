@@ -238,6 +238,7 @@ class WiredServer final : public Server {
     rules_ = std::make_unique<rules::Manager>(
         *engine_, *tsdb_, *book_, scheduler_, background_,
         [this](const std::vector<Alert>& alerts) { send_alerts(alerts); }, options);
+    analyst_ = std::make_unique<rules::FindingsAnalyst>(*tsdb_, *engine_, clock_);
   }
 
   // To the inbox and its receivers as they are, to Alertmanagers with external labels and alert relabelling.
