@@ -423,7 +423,9 @@ TEST_CASE("span: OTLP bytes say what was set, decoded independently") {
 TEST_CASE("span: samplers, and what an unsampled span still does") {
   TempFile file;
   Collector collector;
+  size_t sampled = 0;  // of the last count, exported or not
   auto count = [&](sonde::Sampler sampler, const sonde::Context* parent, int n) {
+    sampled = 0;
     size_t before = spans_of(collector.traces()).size();
     auto telemetry = sonde::init({.log_path = file.path(),
                                   .sampler = sampler,
@@ -435,6 +437,7 @@ TEST_CASE("span: samplers, and what an unsampled span still does") {
       sonde::Span span{"s", {.parent = parent}};
       CHECK(span.context().valid());
       CHECK(span.context().sampled() == span.recording());
+      sampled += span.context().sampled() ? 1 : 0;
       if (parent != nullptr) CHECK(span.context().trace_id_low() == parent->trace_id_low());
     }
     CHECK(sonde::flush(10'000));
@@ -448,9 +451,10 @@ TEST_CASE("span: samplers, and what an unsampled span still does") {
   CHECK(count(sonde::parent_based(sonde::always_sample), nullptr, 3) == 3);
   CHECK(count(sonde::sample_ratio(0.5), &yes, 3) == 0);  // by the trace id
   CHECK(count(sonde::sample_ratio(0.5), &no, 3) == 3);
-  size_t half = count(sonde::sample_ratio(0.5), nullptr, 2000);
-  CHECK(half > 850);
-  CHECK(half < 1150);
+  // So many at once may overrun the ring of a loaded machine: what counts is what was chosen.
+  count(sonde::sample_ratio(0.5), nullptr, 2000);
+  CHECK(sampled > 850);
+  CHECK(sampled < 1150);
 }
 
 TEST_CASE("span: ids are not repeated, over threads") {
