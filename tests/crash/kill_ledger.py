@@ -8,6 +8,7 @@ nothing that was never sent. An item that was sent but not acknowledged may be t
 """
 
 import argparse
+import glob
 import http.client
 import json
 import os
@@ -488,6 +489,8 @@ class Test:
         starts = sorted(self.start_seconds)
         print(f"{cycles} kills, {time.monotonic() - began:.0f} s: nothing acknowledged is lost, nothing is "
               f"twice, nothing invented; start in {starts[len(starts) // 2]:.2f} s, at most {starts[-1]:.2f} s")
+        parts = [len(glob.glob(f"{self.directory}/data/{kind}/parts/*.part")) for kind in ("logs", "spans")]
+        print(f"part files: {parts[0]} of logs, {parts[1]} of spans")
         if self.logs_by_count:
             print("LOGS WERE ONLY COUNTED: this server has no /loki/api/v1/query_range")
 

@@ -105,7 +105,7 @@ class MemoryWatch(threading.Thread):
         while self.running:
             try:
                 self.highest = max(self.highest, self.server.resident_bytes())
-            except (OSError, Failure):
+            except (OSError, AttributeError, Failure):  # it was stopped
                 return
             time.sleep(0.05)
 
@@ -117,7 +117,7 @@ def configuration(healthy_port, targets):
   scrape_timeout: {HEALTHY_INTERVAL}s
   static_configs: [{{targets: ["127.0.0.1:{healthy_port}"]}}]"""]
     for name, target in targets.items():
-        limit = "\n  sample_limit: 10000" if name == "million_series" else ""
+        limit = "\n  sample_limit: 10000" if name in ("million_series", "new_series") else ""
         jobs.append(f"""
 - job_name: {name}
   scrape_interval: 3s

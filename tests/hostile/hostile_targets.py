@@ -34,8 +34,20 @@ def million_labels():
     return b"bomb{" + b",".join(b'l%d="v"' % i for i in range(1_000_000)) + b"} 1\n"
 
 
-def million_series():
-    return b"".join(b'bomb{i="%d"} 1\n' % i for i in range(1_000_000))
+def many_series(count):
+    return b"".join(b'bomb{i="%d"} 1\n' % i for i in range(count))
+
+
+class NewSeries:
+    """Other ones at every visit: what the server keeps of them adds up."""
+
+    def __init__(self, count, end=b""):
+        self.text = many_series(count) + end
+        self.visits = 0
+
+    def __call__(self, connection):
+        self.visits += 1
+        connection.sendall(whole(self.text.replace(b'"} 1', b'-%d"} 1' % self.visits)))
 
 
 def hang(connection):
@@ -90,7 +102,9 @@ def make_behaviours():
         "endless_head": endless_head,
         "gzip_bomb": sending(head(b"Content-Encoding: gzip\r\n") + gzip_bomb(1024)),
         "million_labels": sending(whole(million_labels())),
-        "million_series": sending(whole(million_series())),
+        "million_series": sending(whole(many_series(1_000_000))),
+        "new_series": NewSeries(200_000),
+        "new_series_then_garbage": NewSeries(50_000, b"a{\n"),
         "nested_braces": sending(whole(b"a{" * 20_000 + b"}" * 20_000 + b" 1\n")),
         "length_too_large": sending(head(b"Content-Length: 1000\r\n") + b"a 1\n"),
         "length_absurd": sending(head(b"Content-Length: 99999999999999999999\r\n") + b"a 1\n"),
