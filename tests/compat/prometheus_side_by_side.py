@@ -149,15 +149,16 @@ DIFFERENCES = {
     "holt_winters": "is called double_exponential_smoothing since 3.0; each server is asked in its own words",
 }
 # Deliberate differences of the language between Prometheus 2.42 and 3.x, which sonde follows. Each is kept out of what is
-# compared by how the history and the queries are made; `test_differences` shows each at work.
-LANGUAGE_DIFFERENCES = """
-left-open ranges: a sample at the very left edge of a range counts in 2.42 and not in 3.x; samples lie off the grid
-cut at zero: in 3.x a counter's extrapolation to the start of a window is cut after the average gap is applied; counters
-  start far from zero
-`.` in a regular expression: matches a newline in 3.x; no value here has one
-"""
-
-INSTANT_ONLY = ["sort", "sort_desc"]
+# compared by how the history and the queries are made.
+# Name: reason. `test_differences` shows those that these samples can show.
+LANGUAGE_DIFFERENCES = {
+    "left-open ranges": "a sample at the very left edge of a range counts in 2.42 and not in 3.x; samples, and the steps of "
+                        "subqueries, lie off the edges of what is compared",
+    "cut at zero": "a counter is extrapolated back to the start of its window, but not below zero; 3.x cuts by what it would "
+                   "extrapolate, 2.42 by the whole way to the start; counters here start far from zero",
+    "atan2 and names": "2.42 leaves the metric's name on the result of atan2; it is summed away",
+    "dots": "`.` in a regular expression matches a newline in 3.x; no value here has one",
+}
 
 # {S}, {E}: first and last instant of the range queries, in seconds, for the @ modifier.
 QUERIES = """
@@ -184,7 +185,7 @@ queue_length % 4
 -temperature_celsius % 3
 queue_length ^ 2 ^ 0.5
 -queue_length ^ 2
-temperature_celsius atan2 on () group_left () constant{which="pi"}
+sum by (room) (temperature_celsius atan2 on () group_left () constant{which="pi"})
 queue_length / 0
 1 / (queue_length - queue_length)
 +temperature_celsius
@@ -205,7 +206,7 @@ http_requests_total{method="get"} or http_requests_total{method="post"}
 http_requests_total unless on (status) http_requests_total{method="post"}
 vanishing or ignoring (what) appearing
 # matching
-http_requests_total{method="get"} / ignoring (method) group_left () sum by (status) (http_requests_total{status=~"200|500|404"})
+http_requests_total / ignoring (method, instance, job) group_left () sum by (status) (http_requests_total)
 sum by (instance) (queue_length) * on (instance) group_right () service_info
 queue_length * on (instance) group_left (version, team) service_info
 http_requests_total{method="get"} - on (status) http_requests_total{method="post"}
@@ -241,7 +242,7 @@ deriv(temperature_celsius[3m])
 predict_linear(temperature_celsius[3m], 600)
 changes(queue_length[2m])
 resets(http_requests_total[5m])
-rate(vanishing[2m])
+delta(vanishing[2m])
 increase(rpc_seconds_count[2m]) / increase(rpc_seconds_sum[2m])
 holt_winters(temperature_celsius[3m], 0.3, 0.6) | double_exponential_smoothing(temperature_celsius[3m], 0.3, 0.6)
 # over time
@@ -436,13 +437,23 @@ def compare(findings, prometheus, sonde, base):
 
 
 def test_differences(findings, prometheus, sonde, base):
-    """The one difference that can be shown with these samples: ranges."""
+    def both(query, at):
+        return [servers.samples(s.get("/api/v1/query", query=query, time=f"{at:.3f}")) for s in (prometheus, sonde)]
+
     edge = base + OFFSET_MS / 1000 + 20 * STEP_MS / 1000
-    query = "count_over_time(constant{which='pi'}[1m])"
-    theirs = servers.samples(prometheus.get("/api/v1/query", query=query, time=f"{edge:.3f}"))
-    ours = servers.samples(sonde.get("/api/v1/query", query=query, time=f"{edge:.3f}"))
-    findings.check(list(theirs.values()) == [7] and list(ours.values()) == [6],
-                   "a sample at the left edge of a range counts in Prometheus 2 and not in sonde", f"{theirs} {ours}")
+    theirs, ours = both("count_over_time(constant{which='pi'}[1m])", edge)
+    findings.check(list(theirs.values()) == [7] and list(ours.values()) == [6], "left-open ranges", f"{theirs} {ours}")
+
+    # 50 at 503.137 s and, after a reset, 49 at 513.137 s. Zero is 10 * 50 / 49 s before the first: 2.42 goes back that far,
+    # 3.x half the gap between the samples.
+    theirs, ours = both("increase(vanishing{what='gap'}[2m])", base + 517)
+    expected = [49 * (10 + back + 3.863) / 10 for back in (10 * 50 / 49, 5)]
+    findings.check(same(sum(theirs.values()), expected[0]) and same(sum(ours.values()), expected[1]), "cut at zero",
+                   f"{theirs} {ours} {expected}")
+
+    theirs, ours = both("count by (__name__) (temperature_celsius atan2 temperature_celsius)", base + 517)
+    findings.check(list(theirs) == [(("__name__", "temperature_celsius"),)] and list(ours) == [()], "atan2 and names",
+                   f"{theirs} {ours}")
 
 
 # --- scraping each other ----------------------------------------------------------------------------------------------
@@ -525,7 +536,8 @@ def test(arguments, folder, findings, start):
     target = Target(base * 1000)
     port = target.server_address[1]
     shop = start_shop(arguments, folder, start)
-    sonde = start(servers.Sonde(arguments.server, folder, config("sonde", port, shop)))
+    sonde = start(servers.Sonde(arguments.server, folder, config("sonde", port, shop),
+                                flags=["--enable-feature=promql-experimental-functions"]))
     prometheus = start(servers.Prometheus(binary, folder, config("prometheus", port, shop).replace("SONDE_ADDRESS", sonde.address)))
     sonde.wait_ready()
     prometheus.wait_ready()

@@ -19,6 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SKIPPED = 77
 # What is wrong is found early where it can be; this only bounds the wait on a machine that is busy with other things.
 PATIENCE = 60
+DETAIL_MAX = 2000
 
 
 class Skip(Exception):
@@ -46,7 +47,8 @@ class Findings:
         if holds:
             self.ok(name)
         else:
-            self.expect(False, f"{name}: {detail}" if detail else name)
+            said = str(detail)
+            self.expect(False, f"{name}: {said[:DETAIL_MAX]}{'…' if len(said) > DETAIL_MAX else ''}" if said else name)
         return bool(holds)
 
     def note(self, message):
@@ -107,12 +109,14 @@ def wait_for(what, condition, seconds=PATIENCE, pause=0.2):
 class Process:
     """A child with its output in a file, in a process group of its own that ends with it."""
 
-    def __init__(self, name, command, folder, *, env=None, cwd=None, stdin=None, stdout=None):
+    def __init__(self, name, command, folder, *, env=None, cwd=None, stdin=None, into=None):
+        """`into`: a file descriptor that its output goes to instead."""
         self.name = name
         self.log = folder / f"{name}.log"
-        with open(self.log, "wb") as out:
-            self.child = subprocess.Popen([str(c) for c in command], stdin=stdin or subprocess.DEVNULL,
-                                          stdout=stdout or out, stderr=out, cwd=cwd, env=env, start_new_session=True)
+        with open(self.log, "wb") as log:
+            out = log if into is None else into
+            self.child = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL if stdin is None else stdin,
+                                          stdout=out, stderr=out, cwd=cwd, env=env, start_new_session=True)
 
     def running(self):
         return self.child.poll() is None
