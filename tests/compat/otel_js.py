@@ -40,15 +40,16 @@ def test_traces(findings, sonde, name):
         a = sonde.get("/api/traces", service=name, operation="look up order", limit=20, lookback="1h")
         return [t for t in a.json()["data"] if len(t["spans"]) == 4] if a.status == 200 else []
     traces = servers.wait_for(f"five traces of four spans of {name}", lambda: (t := found()) and len(t) == 5 and t)
+    chains = []
     for trace in traces:
         spans = {s["spanID"]: s for s in trace["spans"]}
         kinds = []
         current = next(s for s in spans.values() if not s["references"])
-        while current:  # server, internal, client, server
+        while current:
             kinds.append(next(t["value"] for t in current["tags"] if t["key"] == "span.kind"))
             current = next((s for s in spans.values() if s["references"] and s["references"][0]["spanID"] == current["spanID"]), None)
-        if kinds != ["server", "internal", "client", "server"]:
-            findings.expect(False, f"{name}: spans below each other: {kinds}")
+        chains.append(kinds)
+    findings.check(chains == [["server", "internal", "client", "server"]] * 5, f"{name}: spans below each other", chains)
     orders = {}
     for trace in traces:
         span = next(s for s in trace["spans"] if s["operationName"] == "look up order")

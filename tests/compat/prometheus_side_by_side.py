@@ -148,6 +148,10 @@ DIFFERENCES = {
     "histogram_fraction": "took native histograms only in 2.42; classic ones came with 3.x",
     "holt_winters": "is called double_exponential_smoothing since 3.0; each server is asked in its own words",
 }
+# Functions of sonde that 2.42 does not know: they came with later versions.
+NEWER = """double_exponential_smoothing first_over_time histogram_avg histogram_quantiles histogram_stddev histogram_stdvar info
+mad_over_time max_of min_of range sort_by_label sort_by_label_desc start_timestamp step
+ts_of_first_over_time ts_of_last_over_time ts_of_max_over_time ts_of_min_over_time""".split()
 # Deliberate differences of the language between Prometheus 2.42 and 3.x, which sonde follows. Each is kept out of what is
 # compared by how the history and the queries are made.
 # Name: reason. `test_differences` shows those that these samples can show.
@@ -157,6 +161,7 @@ LANGUAGE_DIFFERENCES = {
     "cut at zero": "a counter is extrapolated back to the start of its window, but not below zero; 3.x cuts by what it would "
                    "extrapolate, 2.42 by the whole way to the start; counters here start far from zero",
     "atan2 and names": "2.42 leaves the metric's name on the result of atan2; it is summed away",
+    "start() and end()": "are functions too in 3.x; in 2.42 they stand behind @ only",
     "dots": "`.` in a regular expression matches a newline in 3.x; no value here has one",
 }
 
@@ -360,6 +365,17 @@ def test_coverage(findings):
     findings.check(not missing, "every function, aggregation and operator is asked for", str(missing))
 
 
+def test_functions_known(findings, prometheus, sonde):
+    """What is left out of the comparison is left out for the reason that is given."""
+    def unknown(server, name):
+        a = server.get("/api/v1/query", query=f"{name}()")
+        return a.status == 400 and "unknown function" in a.text()
+    known = [f for f in NEWER if not unknown(prometheus, f)]
+    findings.check(not known, "Prometheus 2.42 knows none of the newer functions", known)
+    missing = [f for f in [*NEWER, *FUNCTIONS] if f != "holt_winters" and unknown(sonde, f)]
+    findings.check(not missing, "sonde knows every function of 2.42 and the newer ones", missing)
+
+
 # --- comparing --------------------------------------------------------------------------------------------------------
 
 
@@ -549,6 +565,7 @@ def test(arguments, folder, findings, start):
         if not findings.check(list(found.values()) == [STEPS] * 2, f"{server.name} has each step once", found):
             raise AssertionError("the two servers hold different samples; a scrape did not come through in its time")
     test_scrapes(findings, prometheus, sonde)
+    test_functions_known(findings, prometheus, sonde)
     compare(findings, prometheus, sonde, base)
     test_differences(findings, prometheus, sonde, base)
 

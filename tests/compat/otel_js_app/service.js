@@ -14,7 +14,7 @@ const {HttpInstrumentation} = require('@opentelemetry/instrumentation-http');
 const sdk = new NodeSDK({
   traceExporter: new OTLPTraceExporter(),
   metricReaders: [new PeriodicExportingMetricReader(
-      {exporter: new OTLPMetricExporter(), exportIntervalMillis: 500, exportTimeoutMillis: 500})],
+      {exporter: new OTLPMetricExporter(), exportIntervalMillis: 2000, exportTimeoutMillis: 2000})],
   logRecordProcessors: [new BatchLogRecordProcessor({exporter: new OTLPLogExporter(), scheduledDelayMillis: 300})],
   instrumentations: [new HttpInstrumentation()],
 });
