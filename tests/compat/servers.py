@@ -205,7 +205,7 @@ def install(name, source, build):
 
 NETWORK_WORDS = ("getaddrinfo", "EAI_AGAIN", "ENOTFOUND", "ECONNREFUSED", "ETIMEDOUT", "NewConnectionError",
                  "Name or service not known", "Temporary failure in name resolution", "Connection refused",
-                 "Network is unreachable", "No matching distribution found")
+                 "Network is unreachable")
 
 
 def run_installer(command, cwd, env=None):
