@@ -132,10 +132,37 @@ def test_queries(findings, sonde):
     findings.check(len(found) == 1 and found[0].get("calls") == 6, "the statement in Queries, with its six calls", a)
 
 
+def test_console_spans(findings, sonde):
+    """The console exporter prints a document over many lines. Those that belong together arrive together."""
+    found = lines(sonde, '{service_name="api"} |= `"name": "GET /orders/{order_id}"`')
+    findings.check(len(found) == 6 and all(line.startswith("{") and '"service.name": "api"' in line for _, line, _, _ in found),
+                   "the console exporter's spans", found[:1])
+
+
+def test_rules(findings, sonde):
+    """Section 6, as it stands. Its second alert can never fire, which sonde says, with what would."""
+    groups = sonde.get("/api/v1/rules").json()["data"]["groups"]
+    rules = {r["name"]: r for g in groups for r in g["rules"]}
+    findings.check(set(rules) == {"HighErrorRate", "HighLatency"} and all(r["health"] != "err" for r in rules.values()),
+                   "the guide's alerts are evaluated", groups)
+
+    def said():
+        a = sonde.get("/api/sonde/v1/findings")
+        return [f for f in a.json()["findings"] if f["rule"] == "HighLatency"] if a.status == 200 else []
+    found = servers.wait_for("HighLatency among the findings", said)
+    findings.check(found[0]["class"] == "no-series-but-bucket" and found[0]["severity"] == "error"
+                   and "http_request_duration_seconds_bucket" in found[0].get("rewrite", ""),
+                   "HighLatency cannot fire, and what would", found)
+    rewritten = sonde.get("/api/v1/query", query=found[0]["rewrite"].rsplit(">", 1)[0])
+    findings.check(len(servers.samples(rewritten)) > 0, "what would has data", rewritten)
+
+
 def test(arguments, folder, findings, start):
     venv = servers.install("compat-venv", APP / "requirements.txt", build)
     port, grpc_port = servers.free_port(), servers.free_port()
     sonde = start(servers.Sonde(arguments.server, folder, f"""
+global: {{evaluation_interval: 1s}}
+rule_files: ['{servers.ROOT / "deploy/rules/alerts.guide.yml"}']
 scrape_configs:
   - job_name: api
     scrape_interval: 1s
@@ -148,7 +175,9 @@ scrape_configs:
     test_metrics(findings, sonde)
     test_traces(findings, sonde, "api")
     test_logs(findings, sonde)
+    test_console_spans(findings, sonde)
     test_queries(findings, sonde)
+    test_rules(findings, sonde)
     app.stop()
     try:
         findings.check(ship.child.wait(20) == 0, "sonde ship ends well when the service does", ship.output())
