@@ -165,6 +165,9 @@ def check_targets(server, targets, seconds):
         problems.append(f"the healthy target was down: {samples}")
     if len(samples) < seconds / HEALTHY_INTERVAL * 0.7:
         problems.append(f"the healthy target was scraped {len(samples)} times in {seconds:.0f} s")
+    times = [t for t, _ in samples]
+    pause = max((b - a for a, b in zip(times, times[1:])), default=0)
+    print(f"healthy target: {len(samples)} scrapes, at most {pause:.1f} s apart")
     up = {series["metric"]["job"]: series["value"][1] for series in server.query("up")}
     errors = {t["labels"]["job"]: t["lastError"]
               for t in server.get_json("/api/v1/targets")["data"]["activeTargets"]}
