@@ -160,7 +160,8 @@ class SampleWriter(Writer):
 
     def body(self, numbers):
         return snappy(write_request(
-            [time_series(self.labels(lane), samples) for lane, samples in self.lane_samples(numbers).items()]))
+            [time_series(self.labels(lane), samples)
+             for lane, samples in self.lane_samples(numbers).items()]))
 
     def verify(self, server):
         found = set()
@@ -488,7 +489,8 @@ class Test:
                 raise Failure(f"{w.name_of()}: hardly anything was acknowledged: the test proves nothing")
         starts = sorted(self.start_seconds)
         print(f"{cycles} kills, {time.monotonic() - began:.0f} s: nothing acknowledged is lost, nothing is "
-              f"twice, nothing invented; start in {starts[len(starts) // 2]:.2f} s, at most {starts[-1]:.2f} s")
+              f"twice, nothing invented; "
+              f"start in {starts[len(starts) // 2]:.2f} s, at most {starts[-1]:.2f} s")
         parts = [len(glob.glob(f"{self.directory}/data/{kind}/parts/*.part")) for kind in ("logs", "spans")]
         print(f"part files: {parts[0]} of logs, {parts[1]} of spans")
         if self.logs_by_count:

@@ -56,7 +56,8 @@ class ServerProcess:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if self.process.poll() is not None:
-                raise Failure(f"the server ended by itself with {self.process.returncode}:\n{self.log_tail()}")
+                raise Failure(
+                    f"the server ended by itself with {self.process.returncode}:\n{self.log_tail()}")
             try:
                 status, _ = self.request("GET", "/-/ready", timeout=5)
                 if status == 200:

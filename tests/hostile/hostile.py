@@ -117,11 +117,13 @@ def configuration(healthy_port, targets):
   scrape_timeout: {HEALTHY_INTERVAL}s
   static_configs: [{{targets: ["127.0.0.1:{healthy_port}"]}}]"""]
     for name, target in targets.items():
-        limit = "\n  sample_limit: 10000" if name in ("million_series", "new_series") else ""
+        limit = "\n  sample_limit: 10000" if name in ("many_series", "new_series") else ""
+        # One whose answer takes longer to read than its interval is.
+        interval, timeout = (1, 1) if name == "many_series" else (3, 2)
         jobs.append(f"""
 - job_name: {name}
-  scrape_interval: 3s
-  scrape_timeout: 2s{limit}
+  scrape_interval: {interval}s
+  scrape_timeout: {timeout}s{limit}
   static_configs: [{{targets: ["127.0.0.1:{target.port}"]}}]""")
     return "scrape_configs:" + "".join(jobs) + "\n"
 
@@ -168,6 +170,8 @@ def check_targets(server, targets, seconds):
     times = [t for t, _ in samples]
     pause = max((b - a for a, b in zip(times, times[1:])), default=0)
     print(f"healthy target: {len(samples)} scrapes, at most {pause:.1f} s apart")
+    if pause > HEALTHY_INTERVAL * 1.75:
+        problems.append(f"the healthy target was not scraped for {pause:.1f} s")
     up = {series["metric"]["job"]: series["value"][1] for series in server.query("up")}
     errors = {t["labels"]["job"]: t["lastError"]
               for t in server.get_json("/api/v1/targets")["data"]["activeTargets"]}

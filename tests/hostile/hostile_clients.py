@@ -211,7 +211,8 @@ def lies(server):
     one("length of terabytes", lying_head("Content-Length: 9999999999999") + b"{}", {413})
     one("negative length", lying_head("Content-Length: -1") + b"{}", {400})
     one("two lengths", lying_head("Content-Length: 2", "Content-Length: 3") + b"{}", {400})
-    one("length and chunks", lying_head("Content-Length: 2", "Transfer-Encoding: chunked") + b"0\r\n\r\n", {400})
+    one("length and chunks",
+        lying_head("Content-Length: 2", "Transfer-Encoding: chunked") + b"0\r\n\r\n", {400})
     one("chunk beyond 64 bits", lying_head("Transfer-Encoding: chunked") + b"ffffffffffffffffff\r\n{}", {400})
     one("chunk of exabytes", lying_head("Transfer-Encoding: chunked") + b"7fffffffffffffff\r\n{}",
         {400, 408, 413})
@@ -222,8 +223,8 @@ def lies(server):
     one("garbage to the gRPC port", os.urandom(4096) + b"\r\n\r\n", {400, CLOSED}, server.grpc_port)
     one("a TLS greeting", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500), {400, 408, CLOSED})
     preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-    one("an HTTP/2 frame of 16 MiB", preface + b"\xff\xff\xff\x04\x00\x00\x00\x00\x00" + bytes(65536), {CLOSED},
-        server.grpc_port)
+    one("an HTTP/2 frame of 16 MiB",
+        preface + b"\xff\xff\xff\x04\x00\x00\x00\x00\x00" + bytes(65536), {CLOSED}, server.grpc_port)
     with connect(server.port) as s:
         s.sendall(lying_head("Content-Length: 100") + b"{")
         s.shutdown(socket.SHUT_WR)

@@ -102,7 +102,7 @@ def make_behaviours():
         "endless_head": endless_head,
         "gzip_bomb": sending(head(b"Content-Encoding: gzip\r\n") + gzip_bomb(1024)),
         "million_labels": sending(whole(million_labels())),
-        "million_series": sending(whole(many_series(1_000_000))),
+        "many_series": sending(whole(many_series(2_000_000))),
         "new_series": NewSeries(200_000),
         "new_series_then_garbage": NewSeries(50_000, b"a{\n"),
         "nested_braces": sending(whole(b"a{" * 20_000 + b"}" * 20_000 + b" 1\n")),
