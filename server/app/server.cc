@@ -198,10 +198,12 @@ class WiredServer final : public Server {
     parts::PartsOptions logs;
     logs.dir = settings_.data_dir + "/logs";
     logs.retention = config.logs.time;
+    logs.retention_bytes = static_cast<uint64_t>(config.logs.size);
     SONDE_TRY(logs_, parts::open_log_store(*fs_, clock_, logs));
     parts::PartsOptions spans;
     spans.dir = settings_.data_dir + "/spans";
     spans.retention = config.traces.time;
+    spans.retention_bytes = static_cast<uint64_t>(config.traces.size);
     SONDE_TRY(spans_, parts::open_span_store(*fs_, clock_, spans));
     SONDE_TRY(state_, state::Database::open(settings_.data_dir + "/state.db"));
     book_ = std::make_unique<state::AlertBook>(*state_);

@@ -215,14 +215,28 @@ class EventStore {
     std::vector<std::shared_ptr<const PartFile>> gone;
     {
       MutexLock lock(mu_);
-      std::erase_if(parts_, [&](const auto& p) {
-        if (p->index().max_time >= oldest) return false;
-        gone.push_back(p);
-        return true;
+      uint64_t bytes = 0;
+      for (const auto& p : parts_) bytes += p->file_bytes();
+      auto by_age = parts_;
+      std::sort(by_age.begin(), by_age.end(), [](const auto& a, const auto& b) {
+        return a->index().max_time != b->index().max_time ? a->index().max_time < b->index().max_time
+                                                          : a->name() < b->name();
       });
+      for (const auto& p : by_age) {
+        bool too_much = options_.retention_bytes > 0 && bytes > options_.retention_bytes;
+        if (p->index().max_time >= oldest && !too_much) break;
+        bytes -= p->file_bytes();
+        gone.push_back(p);
+      }
+      std::erase_if(parts_,
+                    [&](const auto& p) { return std::find(gone.begin(), gone.end(), p) != gone.end(); });
     }
-    for (const auto& part : gone) SONDE_CHECK(fs_.remove(parts_dir() + "/" + part->name()));
-    return {};
+    Result<> removed;  // of all of them; the first failure is told
+    for (const auto& part : gone) {
+      auto done = fs_.remove(parts_dir() + "/" + part->name());
+      if (!done && removed) removed = fail(done.error());
+    }
+    return removed;
   }
 
   storage::EventStats stats() const {
