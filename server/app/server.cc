@@ -95,10 +95,10 @@ class WiredServer final : public Server {
     if (rules_) rules_->stop();
     for (auto& server : servers_) server->stop(Duration::seconds(2));
     scheduler_.stop();
-    client_.reset();
     handlers_.stop();
     reserved_.stop();
-    background_.stop();
+    background_.stop();  // what it still had to do may ask the client
+    client_.reset();
     servers_.clear();
     self_metrics_.reset();
     dispatcher_.reset();
