@@ -61,6 +61,7 @@ class WiredServer final : public Server {
 
   Result<> open() {
     started_ = clock_.now();
+    raise_open_files_limit();
     SONDE_CHECK(check_exposure());
     SONDE_CHECK(fs_->create_directories(settings_.data_dir));
     SONDE_TRY(LoadedConfig config, load());
@@ -135,6 +136,14 @@ class WiredServer final : public Server {
   }
 
  private:
+  // Every part and block keeps its files open; the usual soft limit of 1024 would be reached within weeks.
+  static void raise_open_files_limit() {
+    rlimit files{};
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= files.rlim_max) return;
+    files.rlim_cur = files.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+  }
+
   // Beyond loopback somebody must be asked who they are, or the operator must have said that nobody is.
   Result<> check_exposure() {
     if (!settings_.web_config_file.empty()) {
