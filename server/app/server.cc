@@ -386,7 +386,9 @@ class WiredServer final : public Server {
         (void)tsdb_->apply_retention(now);
         (void)logs_->apply_retention(now);
         (void)spans_->apply_retention(now);
-        (void)book_->drop_history_before(now - settings_.retention);
+        if (settings_.retention.ns > 0) (void)book_->drop_history_before(now - settings_.retention);
+        // What is older is not taken over by any rule.
+        (void)book_->forget_unsaved_since(now - settings_.for_outage_tolerance);
       });
       arm_housekeeping();
     });
