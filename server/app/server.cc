@@ -164,8 +164,8 @@ class WiredServer final : public Server {
     options.anonymous_admin = !users;
     options.check_host = !users && !settings_.allow_anonymous;
     if (!settings_.external_url.empty()) {
-      std::string host = settings_.external_url.substr(
-          std::min(settings_.external_url.size(), settings_.external_url.find("://") + 3));
+      size_t scheme = settings_.external_url.find("://");
+      std::string host = settings_.external_url.substr(scheme == std::string::npos ? 0 : scheme + 3);
       options.external_hosts.push_back(host.substr(0, host.find_first_of(":/")));
     }
     authenticator_ =
