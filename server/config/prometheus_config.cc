@@ -150,8 +150,16 @@ bool is_discovery_file(std::string_view path) {
 }
 
 void read_discovery(MappingReader& r, const Node& node, const ParseContext& context, DiscoveryConfig& out) {
+  // As in Prometheus, relabelling may make an address of anything; the blackbox exporter's URLs live on it.
+  const Node* relabelling = r.find("relabel_configs");
+  bool addresses = relabelling == nullptr || relabelling->items.empty();
   r.each("static_configs", "section in static_configs", [&](const Node& n) -> Result<> {
     SONDE_TRY(TargetGroup group, read_target_group(n, std::to_string(out.static_configs.size())));
+    const Node* targets = addresses ? n.find("targets") : nullptr;
+    for (size_t i = 0; targets && i < group.targets.size(); i++) {
+      if (group.targets[i].find('/') != std::string::npos)
+        return fail(targets->items[i]->error(quote(group.targets[i]) + " is not a valid hostname"));
+    }
     out.static_configs.push_back(std::move(group));
     return {};
   });
@@ -840,8 +848,6 @@ Result<TargetGroup> read_target_group(const Node& node, std::string source) {
     if (n.kind != NodeKind::kSequence) return fail(n.error("targets must be a list"));
     for (const NodePtr& item : n.items) {
       SONDE_TRY(std::string target, node_string(*item));
-      if (target.find('/') != std::string::npos)
-        return fail(item->error(quote(target) + " is not a valid hostname"));
       group.targets.push_back(std::move(target));
     }
     return {};
