@@ -20,6 +20,9 @@
 #include "auth/authenticator.h"
 #include "base/mutex.h"
 #include "ingest/all.h"
+#include "ingest/loki_push.h"
+#include "ingest/otlp_http.h"
+#include "ingest/remote_write.h"
 #include "notify/dispatcher.h"
 #include "parts/log_store.h"
 #include "parts/span_store.h"
@@ -66,9 +69,9 @@ class WiredServer final : public Server {
     SONDE_CHECK(fs_->create_directories(settings_.data_dir));
     SONDE_TRY(LoadedConfig config, load());
     SONDE_CHECK(open_stores(config.sonde));
-    make_engines();
+    make_engines(config.sonde);
     make_loops(config);
-    SONDE_CHECK(listen());
+    SONDE_CHECK(listen(config.sonde));
     apply(std::move(config));
     arm_housekeeping();
     arm_findings();
@@ -221,11 +224,13 @@ class WiredServer final : public Server {
     return {};
   }
 
-  void make_engines() {
+  // Each bound that both a flag and sonde.yml give is the smaller of the two.
+  void make_engines(const config::SondeConfig& config) {
     promql::EngineOptions options;
     options.lookback = settings_.lookback;
-    options.timeout = settings_.query_timeout;
-    options.max_samples = static_cast<uint64_t>(settings_.query_samples_max);
+    options.timeout = std::min(settings_.query_timeout, config.limits.query_timeout);
+    options.max_samples =
+        std::min(static_cast<uint64_t>(settings_.query_samples_max), config.limits.query_samples);
     engine_ = std::make_unique<promql::Engine>(*tsdb_, clock_, options);
   }
 
@@ -245,7 +250,7 @@ class WiredServer final : public Server {
     options.external_url = settings_.external_url;
     options.resend_delay = settings_.alert_resend_delay;
     options.outage_tolerance = settings_.for_outage_tolerance;
-    options.timeout = settings_.query_timeout;
+    options.timeout = std::min(settings_.query_timeout, config.sonde.limits.query_timeout);
     rules_ = std::make_unique<rules::Manager>(
         *engine_, *tsdb_, *book_, scheduler_, background_,
         [this](const std::vector<Alert>& alerts) { send_alerts(alerts); }, options);
@@ -290,9 +295,9 @@ class WiredServer final : public Server {
     scrape_->apply(std::move(config.jobs));
   }
 
-  Result<> listen() {
+  Result<> listen(const config::SondeConfig& config) {
     self_metrics_ = std::make_unique<SelfMetrics>([this](std::vector<SelfMetric>& out) { collect(out); });
-    add_routes();
+    add_routes(config);
     net::ServerOptions options;
     options.response_headers.add("X-Content-Type-Options", "nosniff");
     options.response_headers.add("Referrer-Policy", "same-origin");
@@ -324,7 +329,7 @@ class WiredServer final : public Server {
     return {};
   }
 
-  void add_routes();
+  void add_routes(const config::SondeConfig& config);
   void collect(std::vector<SelfMetric>& out);
   // The books of the push protocols: received = stored + rejected + failed, by source.
   template <class Counter>
@@ -517,7 +522,7 @@ class WiredServer final : public Server {
   bool reload_succeeded_ SONDE_GUARDED_BY(status_mu_) = true;
 };
 
-void WiredServer::add_routes() {
+void WiredServer::add_routes(const config::SondeConfig& config) {
   router_.add("GET", "/metrics", net::Role::kRead, self_metrics_->handler());
 
   auto prometheus = std::make_shared<api::PrometheusApiContext>(
@@ -553,8 +558,12 @@ void WiredServer::add_routes() {
   api::add_prometheus_routes(router_, prometheus);
 
   ingest::IngestContext ingest{*tsdb_, *logs_, *spans_, clock_, handlers_, ingest_memory_, ingest_stats_, {}};
-  ingest::add_ingest_routes(router_, ingest);
-  ingest::add_ingest_routes(otlp_http_router_, ingest);
+  ingest.limits.body_bytes_max = static_cast<uint64_t>(config.limits.ingest_body);
+  ingest.limits.json_bytes_max = std::min(ingest.limits.json_bytes_max, ingest.limits.body_bytes_max);
+  if (settings_.otlp_receiver) ingest::add_otlp_http_routes(router_, ingest);
+  if (settings_.loki_receiver) ingest::add_loki_push_routes(router_, ingest);
+  if (settings_.remote_write_receiver) ingest::add_remote_write_routes(router_, ingest);
+  ingest::add_otlp_http_routes(otlp_http_router_, ingest);
   ingest::add_grpc_routes(otlp_grpc_router_, ingest);
 
   api::SondeContext own{*tsdb_,   *engine_,  *logs_, *spans_,          *rules_,

@@ -930,7 +930,9 @@ std::vector<Error> unsupported(const PrometheusConfig& config, const Capabilitie
   auto discovery = [&](const DiscoveryConfig& d) {
     for (const OtherDiscovery& o : d.others) {
       if (capabilities.discovery.contains(o.mechanism)) continue;
-      add(o.at, o.mechanism + "_sd_configs is not supported; use file_sd_configs or http_sd_configs");
+      const char* instead = capabilities.discovery.contains("http") ? "file_sd_configs or http_sd_configs"
+                                                                    : "static_configs or file_sd_configs";
+      add(o.at, o.mechanism + "_sd_configs is not supported; use " + instead);
     }
   };
   for (const ScrapeConfig& sc : config.scrape_configs) discovery(sc.discovery);
