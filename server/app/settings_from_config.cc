@@ -133,6 +133,8 @@ Result<std::vector<notify::AlertmanagerTarget>> alertmanager_targets(const confi
     };
     if (!c.discovery.file_sd_configs.empty()) return unsupported("file_sd_configs");
     if (c.sigv4) return unsupported("sigv4");
+    if (!c.alert_relabel_configs.empty())
+      return unsupported("alert_relabel_configs (use those of alerting, which are for all alertmanagers)");
     SONDE_TRY(auto client, client_settings(c.http, c.at, fs));
     for (const config::TargetGroup& g : c.discovery.static_configs) {
       for (const std::string& address : g.targets) {
