@@ -94,7 +94,6 @@ class WiredServer final : public Server {
   void stop() override {
     if (stopped_.exchange(true)) return;
     ready_ = false;
-    if (housekeeping_) scheduler_.cancel(housekeeping_);
     if (scrape_) scrape_->stop();
     if (rules_) rules_->stop();
     for (auto& server : servers_) server->stop(Duration::seconds(2));
@@ -385,7 +384,7 @@ class WiredServer final : public Server {
   }
 
   void arm_housekeeping() {
-    housekeeping_ = scheduler_.after(Duration::minutes(1), [this] {
+    scheduler_.after(Duration::minutes(1), [this] {
       (void)background_.submit([this] {
         Timestamp now = clock_.timestamp();
         (void)tsdb_->apply_retention(now);
@@ -395,7 +394,7 @@ class WiredServer final : public Server {
         // What is older is not taken over by any rule.
         (void)book_->forget_unsaved_since(now - settings_.for_outage_tolerance);
       });
-      arm_housekeeping();
+      if (!stopped_) arm_housekeeping();
     });
   }
 
@@ -509,7 +508,6 @@ class WiredServer final : public Server {
   net::Router otlp_http_router_;
   net::Router otlp_grpc_router_;
   std::vector<std::unique_ptr<net::Server>> servers_;
-  TimerId housekeeping_ = 0;
   std::atomic<bool> ready_{false};
   std::atomic<bool> quit_{false};
   std::atomic<bool> stopped_{false};
