@@ -97,9 +97,9 @@ class WiredServer final : public Server {
     if (scrape_) scrape_->stop();
     if (rules_) rules_->stop();
     for (auto& server : servers_) server->stop(Duration::seconds(2));
-    scheduler_.stop();
-    handlers_.stop();
+    handlers_.stop();  // before the scheduler, which tells queries that their clients were cut off
     reserved_.stop();
+    scheduler_.stop();
     background_.stop();  // what it still had to do may ask the client
     client_.reset();
     servers_.clear();
