@@ -181,6 +181,7 @@ void read_discovery(MappingReader& r, const Node& node, const ParseContext& cont
   });
   r.each("http_sd_configs", "section in http_sd_configs", [&](const Node& n) -> Result<> {
     HttpDiscovery d;
+    d.at = location(n);
     MappingReader h(n, "http_sd_configs entry");
     h.read("url", d.url);
     h.read("refresh_interval", d.refresh_interval);
@@ -928,6 +929,10 @@ std::vector<Error> unsupported(const PrometheusConfig& config, const Capabilitie
     out.push_back(Error{ErrorCode::kUnsupported, std::move(message), at.file, at.line, 0});
   };
   auto discovery = [&](const DiscoveryConfig& d) {
+    if (!d.http_sd_configs.empty() && !capabilities.discovery.contains("http")) {
+      add(d.http_sd_configs.front().at,
+          "http_sd_configs is not supported; use static_configs or file_sd_configs");
+    }
     for (const OtherDiscovery& o : d.others) {
       if (capabilities.discovery.contains(o.mechanism)) continue;
       const char* instead = capabilities.discovery.contains("http") ? "file_sd_configs or http_sd_configs"

@@ -86,6 +86,7 @@ struct HttpDiscovery {
   std::string url;
   Duration refresh_interval = Duration::minutes(1);
   HttpClientConfig http;
+  Location at;
 };
 
 // A block for a mechanism that this parser does not type: "kubernetes", "ec2", …

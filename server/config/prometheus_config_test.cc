@@ -212,6 +212,10 @@ remote_write: [{url: 'http://x'}]
   all.discovery.insert("kubernetes");
   all.remote_write = true;
   CHECK(unsupported(c, all).empty());
+  all.discovery.erase("http");
+  REQUIRE(unsupported(c, all).size() == 1);
+  CHECK(unsupported(c, all)[0].to_string() ==
+        "p.yml:7: http_sd_configs is not supported; use static_configs or file_sd_configs");
 }
 
 TEST_CASE("config: agent mode refuses rules, alerting and remote read") {
