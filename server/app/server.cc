@@ -68,6 +68,7 @@ class WiredServer final : public Server {
     SONDE_CHECK(check_exposure());
     SONDE_CHECK(fs_->create_directories(settings_.data_dir));
     SONDE_TRY(LoadedConfig config, load());
+    retention_ = config.prometheus.storage.retention.time.value_or(settings_.retention);
     SONDE_CHECK(open_stores(config.sonde));
     make_engines(config.sonde);
     make_loops(config);
@@ -202,7 +203,7 @@ class WiredServer final : public Server {
   Result<> open_stores(const config::SondeConfig& config) {
     tsdb::TsdbOptions metrics;
     metrics.dir = settings_.data_dir + "/metrics";
-    metrics.retention = settings_.retention;
+    metrics.retention = retention_;
     metrics.series_max = config.limits.active_series;
     metrics.free_bytes_min = 16ull << 20;
     SONDE_TRY(tsdb_, tsdb::TsdbStore::open(*fs_, clock_, metrics));
@@ -390,7 +391,7 @@ class WiredServer final : public Server {
         (void)tsdb_->apply_retention(now);
         (void)logs_->apply_retention(now);
         (void)spans_->apply_retention(now);
-        if (settings_.retention.ns > 0) (void)book_->drop_history_before(now - settings_.retention);
+        if (retention_.ns > 0) (void)book_->drop_history_before(now - retention_);
         // What is older is not taken over by any rule.
         (void)book_->forget_unsaved_since(now - settings_.for_outage_tolerance);
       });
@@ -402,7 +403,7 @@ class WiredServer final : public Server {
     api::StatusFigures out;
     out.started = started_;
     out.data_dir = settings_.data_dir;
-    out.retention = settings_.retention;
+    out.retention = retention_;
     auto bound = ports();
     size_t i = 0;
     auto add = [&](const std::string& address, const char* kind) {
@@ -459,7 +460,7 @@ class WiredServer final : public Server {
     if (getcwd(buf, sizeof buf)) info.working_directory = buf;
     if (gethostname(buf, sizeof buf) == 0) info.hostname = buf;
     info.cpus = std::thread::hardware_concurrency();
-    info.storage_retention = config::format_duration(settings_.retention);
+    info.storage_retention = config::format_duration(retention_);
     tsdb::TsdbStats stats = tsdb_->stats();
     info.corruption_count = stats.corruptions + stats.wal.damaged_pages;
     std::ifstream status("/proc/self/status");
@@ -481,6 +482,7 @@ class WiredServer final : public Server {
   ThreadPool reserved_{{"http-reserved", 2, 256}};
   ThreadPool background_{{"background", 4, 8192}};
   EventTime started_;
+  Duration retention_;  // of samples: the configuration's, else the flag's; set at the start
   std::unique_ptr<auth::WebConfigFile> web_config_;
   std::unique_ptr<auth::Authenticator> authenticator_;
   std::unique_ptr<tsdb::TsdbStore> tsdb_;
