@@ -145,6 +145,10 @@ int run_demo(const std::vector<std::string>& args) {
     std::fprintf(stderr, "sonde demo: %s\n", values.error().to_string().c_str());
     return 2;
   }
+  if (!values->positional().empty()) {
+    std::fprintf(stderr, "sonde demo: unexpected argument \"%s\"\n", values->positional()[0].c_str());
+    return 2;
+  }
   Signals signals;
   auto fs = make_posix_file_system();
   std::string shop = values->given("shop") ? values->text("shop") : find_shop(*fs);
