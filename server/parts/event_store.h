@@ -518,6 +518,8 @@ class EventStore {
       if (name.ends_with(".damaged")) {
         damaged_parts_++;
         flushed_seq = std::max(flushed_seq, flushed_by(name));
+        // Again, in case the start that found it did not get as far as writing what it salvaged.
+        if (Name n = parse_name(name); n.generation == generation_) salvage.push_back({n, {}});
         continue;
       }
       if (!name.ends_with(".part")) {
