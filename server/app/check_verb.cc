@@ -37,6 +37,10 @@ int check_config(FileSystem& fs, const std::string& path) {
     std::fprintf(stderr, "FAILED: %s\n", jobs.error().to_string().c_str());
     failed = 1;
   }
+  if (auto targets = alertmanager_targets(*config, fs); !targets) {
+    std::fprintf(stderr, "FAILED: %s\n", targets.error().to_string().c_str());
+    failed = 1;
+  }
   auto paths = config::rule_file_paths(fs, *config);
   if (!paths) {
     std::fprintf(stderr, "FAILED: %s\n", paths.error().to_string().c_str());

@@ -78,7 +78,8 @@ std::vector<Flag> demo_flags() {
       {"rate", FlagKind::kNumber, "20", "Requests per second of load", "Demo"},
       {"fault-after", FlagKind::kDuration, "20s", "When the slow stock query begins", "Demo"},
       {"fault-length", FlagKind::kDuration, "2m", "How long it stays", "Demo"},
-      {"keep", FlagKind::kBool, "false", "Keep the data directory", "Demo"},
+      {"keep", FlagKind::kBool, "false", "Keep the data directory; one that was there before is always kept",
+       "Demo"},
       {"backfill", FlagKind::kBool, "true", "Make up an hour of history, labelled synthetic", "Demo"},
   };
   flags.insert(flags.end(), server_flags().begin(), server_flags().end());
@@ -144,6 +145,10 @@ int run_demo(const std::vector<std::string>& args) {
     std::fprintf(stderr, "sonde demo: %s\n", values.error().to_string().c_str());
     return 2;
   }
+  if (!values->positional().empty()) {
+    std::fprintf(stderr, "sonde demo: unexpected argument \"%s\"\n", values->positional()[0].c_str());
+    return 2;
+  }
   Signals signals;
   auto fs = make_posix_file_system();
   std::string shop = values->given("shop") ? values->text("shop") : find_shop(*fs);
@@ -159,6 +164,7 @@ int run_demo(const std::vector<std::string>& args) {
     if (auto removed = fs->remove_all(settings.data_dir); !removed)
       return fail_demo(removed.error().to_string());
   }
+  bool keep = values->flag("keep") || fs->exists(settings.data_dir);
   if (auto made = fs->create_directories(settings.data_dir); !made)
     return fail_demo(made.error().to_string());
   settings.demo = true;
@@ -208,8 +214,8 @@ int run_demo(const std::vector<std::string>& args) {
       " web, orders and stock run with %s requests a second; a slow stock query begins in %s\n"
       " next: sonde query 'sum by (job) (rate(http_requests_total[1m]))'   Ctrl-C stops\n\n",
       (*server)->url().c_str(), ports.size() > 1 ? ports[1] : 0, ports.size() > 2 ? ports[2] : 0,
-      settings.data_dir.c_str(), values->flag("keep") ? "kept" : "removed on exit",
-      values->text("rate").c_str(), seconds(after).c_str());
+      settings.data_dir.c_str(), keep ? "kept" : "removed on exit", values->text("rate").c_str(),
+      seconds(after).c_str());
   std::fflush(stdout);
 
   int result = 0;
@@ -231,12 +237,16 @@ int run_demo(const std::vector<std::string>& args) {
   if (child > 0) {
     kill(child, SIGTERM);
     int status = 0;
-    for (int i = 0; i < 70 && waitpid(child, &status, WNOHANG) == 0; i++) usleep(100'000);
-    if (kill(child, 0) == 0) kill(child, SIGKILL);
+    bool ended = false;
+    for (int i = 0; i < 70 && !ended; i++) {
+      ended = waitpid(child, &status, WNOHANG) != 0;
+      if (!ended) usleep(100'000);
+    }
+    if (!ended) kill(child, SIGKILL);
   }
   (*server)->stop();
   server->reset();
-  if (!values->flag("keep") && result == 0) (void)fs->remove_all(settings.data_dir);
+  if (!keep && result == 0) (void)fs->remove_all(settings.data_dir);
   return result;
 }
 

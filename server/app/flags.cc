@@ -8,6 +8,9 @@
 namespace sonde::app {
 namespace {
 
+bool is_ignored(const Flag& f) { return f.kind == FlagKind::kIgnored || f.kind == FlagKind::kIgnoredBool; }
+bool is_bool(const Flag& f) { return f.kind == FlagKind::kBool || f.kind == FlagKind::kIgnoredBool; }
+
 const Flag* find(const std::vector<Flag>& table, std::string_view name) {
   for (const Flag& f : table) {
     if (name == f.name) return &f;
@@ -87,7 +90,7 @@ Result<FlagValues> FlagValues::parse(const std::vector<Flag>& table, const std::
     const Flag* flag = find(table, name);
     if (!flag && name.starts_with("no-")) {
       flag = find(table, name.substr(3));
-      negated = flag != nullptr && flag->kind == FlagKind::kBool;
+      negated = flag != nullptr && is_bool(*flag);
       if (!negated) flag = nullptr;
     }
     if (!flag) {
@@ -98,7 +101,7 @@ Result<FlagValues> FlagValues::parse(const std::vector<Flag>& table, const std::
                   "unknown flag --" + name + (near.empty() ? "" : "; did you mean --" + near + "?"));
     }
     std::string value;
-    if (flag->kind == FlagKind::kBool) {
+    if (is_bool(*flag)) {
       value = negated ? "false" : "true";
       if (equals != std::string::npos) {
         value = arg.substr(equals + 1);
@@ -114,7 +117,7 @@ Result<FlagValues> FlagValues::parse(const std::vector<Flag>& table, const std::
     } else {
       return fail(ErrorCode::kInvalid, "flag --" + name + ": a value must follow");
     }
-    if (flag->kind == FlagKind::kIgnored) {
+    if (is_ignored(*flag)) {
       out.ignored_.push_back(flag->name);
       continue;
     }
@@ -153,7 +156,7 @@ int64_t FlagValues::number(std::string_view name) const {
 std::vector<std::pair<std::string, std::string>> FlagValues::all() const {
   std::vector<std::pair<std::string, std::string>> out;
   for (const Flag& f : table_) {
-    if (f.kind == FlagKind::kIgnored) continue;
+    if (is_ignored(f)) continue;
     std::string joined;
     for (const std::string& v : texts(f.name)) joined += (joined.empty() ? "" : ",") + v;
     out.emplace_back(f.name, joined);
@@ -165,7 +168,7 @@ std::string flag_help(std::string_view usage, std::string_view summary, const st
   std::string out = "usage: " + std::string(usage) + "\n\n" + std::string(summary) + "\n";
   std::string_view group = "\xff";
   for (const Flag& f : table) {
-    if (f.kind == FlagKind::kIgnored) continue;
+    if (is_ignored(f)) continue;
     if (group != f.group) {
       group = f.group;
       out += "\n" + std::string(group.empty() ? "Flags" : group) + "\n";

@@ -12,7 +12,7 @@
 
 namespace sonde::app {
 
-enum class FlagKind : uint8_t { kText, kTexts, kBool, kDuration, kNumber, kIgnored };
+enum class FlagKind : uint8_t { kText, kTexts, kBool, kDuration, kNumber, kIgnored, kIgnoredBool };
 
 struct Flag {
   const char* name;  // without dashes

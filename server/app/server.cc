@@ -20,6 +20,9 @@
 #include "auth/authenticator.h"
 #include "base/mutex.h"
 #include "ingest/all.h"
+#include "ingest/loki_push.h"
+#include "ingest/otlp_http.h"
+#include "ingest/remote_write.h"
 #include "notify/dispatcher.h"
 #include "parts/log_store.h"
 #include "parts/span_store.h"
@@ -61,13 +64,15 @@ class WiredServer final : public Server {
 
   Result<> open() {
     started_ = clock_.now();
+    raise_open_files_limit();
     SONDE_CHECK(check_exposure());
     SONDE_CHECK(fs_->create_directories(settings_.data_dir));
     SONDE_TRY(LoadedConfig config, load());
+    retention_ = config.prometheus.storage.retention.time.value_or(settings_.retention);
     SONDE_CHECK(open_stores(config.sonde));
-    make_engines();
+    make_engines(config.sonde);
     make_loops(config);
-    SONDE_CHECK(listen());
+    SONDE_CHECK(listen(config.sonde));
     apply(std::move(config));
     arm_housekeeping();
     arm_findings();
@@ -90,15 +95,14 @@ class WiredServer final : public Server {
   void stop() override {
     if (stopped_.exchange(true)) return;
     ready_ = false;
-    if (housekeeping_) scheduler_.cancel(housekeeping_);
     if (scrape_) scrape_->stop();
     if (rules_) rules_->stop();
     for (auto& server : servers_) server->stop(Duration::seconds(2));
-    scheduler_.stop();
-    client_.reset();
-    handlers_.stop();
+    handlers_.stop();  // before the scheduler, which tells queries that their clients were cut off
     reserved_.stop();
-    background_.stop();
+    scheduler_.stop();
+    background_.stop();  // what it still had to do may ask the client
+    client_.reset();
     servers_.clear();
     self_metrics_.reset();
     dispatcher_.reset();
@@ -135,6 +139,14 @@ class WiredServer final : public Server {
   }
 
  private:
+  // Every part and block keeps its files open; the usual soft limit of 1024 would be reached within weeks.
+  static void raise_open_files_limit() {
+    rlimit files{};
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= files.rlim_max) return;
+    files.rlim_cur = files.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+  }
+
   // Beyond loopback somebody must be asked who they are, or the operator must have said that nobody is.
   Result<> check_exposure() {
     if (!settings_.web_config_file.empty()) {
@@ -155,8 +167,8 @@ class WiredServer final : public Server {
     options.anonymous_admin = !users;
     options.check_host = !users && !settings_.allow_anonymous;
     if (!settings_.external_url.empty()) {
-      std::string host = settings_.external_url.substr(
-          std::min(settings_.external_url.size(), settings_.external_url.find("://") + 3));
+      size_t scheme = settings_.external_url.find("://");
+      std::string host = settings_.external_url.substr(scheme == std::string::npos ? 0 : scheme + 3);
       options.external_hosts.push_back(host.substr(0, host.find_first_of(":/")));
     }
     authenticator_ =
@@ -191,17 +203,19 @@ class WiredServer final : public Server {
   Result<> open_stores(const config::SondeConfig& config) {
     tsdb::TsdbOptions metrics;
     metrics.dir = settings_.data_dir + "/metrics";
-    metrics.retention = settings_.retention;
+    metrics.retention = retention_;
     metrics.series_max = config.limits.active_series;
     metrics.free_bytes_min = 16ull << 20;
     SONDE_TRY(tsdb_, tsdb::TsdbStore::open(*fs_, clock_, metrics));
     parts::PartsOptions logs;
     logs.dir = settings_.data_dir + "/logs";
     logs.retention = config.logs.time;
+    logs.retention_bytes = static_cast<uint64_t>(config.logs.size);
     SONDE_TRY(logs_, parts::open_log_store(*fs_, clock_, logs));
     parts::PartsOptions spans;
     spans.dir = settings_.data_dir + "/spans";
     spans.retention = config.traces.time;
+    spans.retention_bytes = static_cast<uint64_t>(config.traces.size);
     SONDE_TRY(spans_, parts::open_span_store(*fs_, clock_, spans));
     SONDE_TRY(state_, state::Database::open(settings_.data_dir + "/state.db"));
     book_ = std::make_unique<state::AlertBook>(*state_);
@@ -210,11 +224,13 @@ class WiredServer final : public Server {
     return {};
   }
 
-  void make_engines() {
+  // Each bound that both a flag and sonde.yml give is the smaller of the two.
+  void make_engines(const config::SondeConfig& config) {
     promql::EngineOptions options;
     options.lookback = settings_.lookback;
-    options.timeout = settings_.query_timeout;
-    options.max_samples = static_cast<uint64_t>(settings_.query_samples_max);
+    options.timeout = std::min(settings_.query_timeout, config.limits.query_timeout);
+    options.max_samples =
+        std::min(static_cast<uint64_t>(settings_.query_samples_max), config.limits.query_samples);
     engine_ = std::make_unique<promql::Engine>(*tsdb_, clock_, options);
   }
 
@@ -234,7 +250,7 @@ class WiredServer final : public Server {
     options.external_url = settings_.external_url;
     options.resend_delay = settings_.alert_resend_delay;
     options.outage_tolerance = settings_.for_outage_tolerance;
-    options.timeout = settings_.query_timeout;
+    options.timeout = std::min(settings_.query_timeout, config.sonde.limits.query_timeout);
     rules_ = std::make_unique<rules::Manager>(
         *engine_, *tsdb_, *book_, scheduler_, background_,
         [this](const std::vector<Alert>& alerts) { send_alerts(alerts); }, options);
@@ -279,9 +295,9 @@ class WiredServer final : public Server {
     scrape_->apply(std::move(config.jobs));
   }
 
-  Result<> listen() {
+  Result<> listen(const config::SondeConfig& config) {
     self_metrics_ = std::make_unique<SelfMetrics>([this](std::vector<SelfMetric>& out) { collect(out); });
-    add_routes();
+    add_routes(config);
     net::ServerOptions options;
     options.response_headers.add("X-Content-Type-Options", "nosniff");
     options.response_headers.add("Referrer-Policy", "same-origin");
@@ -313,7 +329,7 @@ class WiredServer final : public Server {
     return {};
   }
 
-  void add_routes();
+  void add_routes(const config::SondeConfig& config);
   void collect(std::vector<SelfMetric>& out);
   // The books of the push protocols: received = stored + rejected + failed, by source.
   template <class Counter>
@@ -369,15 +385,17 @@ class WiredServer final : public Server {
   }
 
   void arm_housekeeping() {
-    housekeeping_ = scheduler_.after(Duration::minutes(1), [this] {
+    scheduler_.after(Duration::minutes(1), [this] {
       (void)background_.submit([this] {
         Timestamp now = clock_.timestamp();
         (void)tsdb_->apply_retention(now);
         (void)logs_->apply_retention(now);
         (void)spans_->apply_retention(now);
-        (void)book_->drop_history_before(now - settings_.retention);
+        if (retention_.ns > 0) (void)book_->drop_history_before(now - retention_);
+        // What is older is not taken over by any rule.
+        (void)book_->forget_unsaved_since(now - settings_.for_outage_tolerance);
       });
-      arm_housekeeping();
+      if (!stopped_) arm_housekeeping();
     });
   }
 
@@ -385,7 +403,7 @@ class WiredServer final : public Server {
     api::StatusFigures out;
     out.started = started_;
     out.data_dir = settings_.data_dir;
-    out.retention = settings_.retention;
+    out.retention = retention_;
     auto bound = ports();
     size_t i = 0;
     auto add = [&](const std::string& address, const char* kind) {
@@ -442,7 +460,7 @@ class WiredServer final : public Server {
     if (getcwd(buf, sizeof buf)) info.working_directory = buf;
     if (gethostname(buf, sizeof buf) == 0) info.hostname = buf;
     info.cpus = std::thread::hardware_concurrency();
-    info.storage_retention = config::format_duration(settings_.retention);
+    info.storage_retention = config::format_duration(retention_);
     tsdb::TsdbStats stats = tsdb_->stats();
     info.corruption_count = stats.corruptions + stats.wal.damaged_pages;
     std::ifstream status("/proc/self/status");
@@ -464,6 +482,7 @@ class WiredServer final : public Server {
   ThreadPool reserved_{{"http-reserved", 2, 256}};
   ThreadPool background_{{"background", 4, 8192}};
   EventTime started_;
+  Duration retention_;  // of samples: the configuration's, else the flag's; set at the start
   std::unique_ptr<auth::WebConfigFile> web_config_;
   std::unique_ptr<auth::Authenticator> authenticator_;
   std::unique_ptr<tsdb::TsdbStore> tsdb_;
@@ -491,7 +510,6 @@ class WiredServer final : public Server {
   net::Router otlp_http_router_;
   net::Router otlp_grpc_router_;
   std::vector<std::unique_ptr<net::Server>> servers_;
-  TimerId housekeeping_ = 0;
   std::atomic<bool> ready_{false};
   std::atomic<bool> quit_{false};
   std::atomic<bool> stopped_{false};
@@ -504,7 +522,7 @@ class WiredServer final : public Server {
   bool reload_succeeded_ SONDE_GUARDED_BY(status_mu_) = true;
 };
 
-void WiredServer::add_routes() {
+void WiredServer::add_routes(const config::SondeConfig& config) {
   router_.add("GET", "/metrics", net::Role::kRead, self_metrics_->handler());
 
   auto prometheus = std::make_shared<api::PrometheusApiContext>(
@@ -540,8 +558,12 @@ void WiredServer::add_routes() {
   api::add_prometheus_routes(router_, prometheus);
 
   ingest::IngestContext ingest{*tsdb_, *logs_, *spans_, clock_, handlers_, ingest_memory_, ingest_stats_, {}};
-  ingest::add_ingest_routes(router_, ingest);
-  ingest::add_ingest_routes(otlp_http_router_, ingest);
+  ingest.limits.body_bytes_max = static_cast<uint64_t>(config.limits.ingest_body);
+  ingest.limits.json_bytes_max = std::min(ingest.limits.json_bytes_max, ingest.limits.body_bytes_max);
+  if (settings_.otlp_receiver) ingest::add_otlp_http_routes(router_, ingest);
+  if (settings_.loki_receiver) ingest::add_loki_push_routes(router_, ingest);
+  if (settings_.remote_write_receiver) ingest::add_remote_write_routes(router_, ingest);
+  ingest::add_otlp_http_routes(otlp_http_router_, ingest);
   ingest::add_grpc_routes(otlp_grpc_router_, ingest);
 
   api::SondeContext own{*tsdb_,   *engine_,  *logs_, *spans_,          *rules_,

@@ -32,6 +32,8 @@ Result<ClientSettings> client_settings(const config::HttpClientConfig& http, con
   };
   if (http.oauth2) return unsupported("oauth2");
   if (!http.proxy.proxy_url.empty() || http.proxy.proxy_from_environment) return unsupported("proxy_url");
+  if (!http.tls.min_version.empty() || !http.tls.max_version.empty())
+    return unsupported("tls_config with min_version or max_version");
   if (!http.tls.ca.empty() || !http.tls.cert.empty())
     return unsupported("tls_config with inline certificates (use ca_file, cert_file, key_file)");
   ClientSettings out;
@@ -72,7 +74,14 @@ Result<std::vector<scrape::ScrapeJob>> scrape_jobs(const config::PrometheusConfi
   static std::atomic<uint64_t> applications{0};
   uint64_t application = ++applications;
   std::vector<scrape::ScrapeJob> out;
+  if (config.storage.retention.size.value_or(0) > 0 || config.storage.retention.percentage > 0)
+    return fail(ErrorCode::kUnsupported,
+                "storage.tsdb.retention by size or percentage is not supported; use time");
   for (const config::ScrapeConfig& c : config.scrape_configs) {
+    if (c.convert_classic_histograms_to_nhcb) {
+      return fail(Error{ErrorCode::kUnsupported, "convert_classic_histograms_to_nhcb is not supported",
+                        c.at.file, c.at.line, 0});
+    }
     scrape::ScrapeJob job;
     job.name = c.job_name;
     job.interval = c.scrape_interval;
@@ -133,6 +142,8 @@ Result<std::vector<notify::AlertmanagerTarget>> alertmanager_targets(const confi
     };
     if (!c.discovery.file_sd_configs.empty()) return unsupported("file_sd_configs");
     if (c.sigv4) return unsupported("sigv4");
+    if (!c.alert_relabel_configs.empty())
+      return unsupported("alert_relabel_configs (use those of alerting, which are for all alertmanagers)");
     SONDE_TRY(auto client, client_settings(c.http, c.at, fs));
     for (const config::TargetGroup& g : c.discovery.static_configs) {
       for (const std::string& address : g.targets) {

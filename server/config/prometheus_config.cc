@@ -150,8 +150,16 @@ bool is_discovery_file(std::string_view path) {
 }
 
 void read_discovery(MappingReader& r, const Node& node, const ParseContext& context, DiscoveryConfig& out) {
+  // As in Prometheus, relabelling may make an address of anything; the blackbox exporter's URLs live on it.
+  const Node* relabelling = r.find("relabel_configs");
+  bool addresses = relabelling == nullptr || relabelling->items.empty();
   r.each("static_configs", "section in static_configs", [&](const Node& n) -> Result<> {
     SONDE_TRY(TargetGroup group, read_target_group(n, std::to_string(out.static_configs.size())));
+    const Node* targets = addresses ? n.find("targets") : nullptr;
+    for (size_t i = 0; targets && i < group.targets.size(); i++) {
+      if (group.targets[i].find('/') != std::string::npos)
+        return fail(targets->items[i]->error(quote(group.targets[i]) + " is not a valid hostname"));
+    }
     out.static_configs.push_back(std::move(group));
     return {};
   });
@@ -173,6 +181,7 @@ void read_discovery(MappingReader& r, const Node& node, const ParseContext& cont
   });
   r.each("http_sd_configs", "section in http_sd_configs", [&](const Node& n) -> Result<> {
     HttpDiscovery d;
+    d.at = location(n);
     MappingReader h(n, "http_sd_configs entry");
     h.read("url", d.url);
     h.read("refresh_interval", d.refresh_interval);
@@ -840,8 +849,6 @@ Result<TargetGroup> read_target_group(const Node& node, std::string source) {
     if (n.kind != NodeKind::kSequence) return fail(n.error("targets must be a list"));
     for (const NodePtr& item : n.items) {
       SONDE_TRY(std::string target, node_string(*item));
-      if (target.find('/') != std::string::npos)
-        return fail(item->error(quote(target) + " is not a valid hostname"));
       group.targets.push_back(std::move(target));
     }
     return {};
@@ -922,9 +929,15 @@ std::vector<Error> unsupported(const PrometheusConfig& config, const Capabilitie
     out.push_back(Error{ErrorCode::kUnsupported, std::move(message), at.file, at.line, 0});
   };
   auto discovery = [&](const DiscoveryConfig& d) {
+    if (!d.http_sd_configs.empty() && !capabilities.discovery.contains("http")) {
+      add(d.http_sd_configs.front().at,
+          "http_sd_configs is not supported; use static_configs or file_sd_configs");
+    }
     for (const OtherDiscovery& o : d.others) {
       if (capabilities.discovery.contains(o.mechanism)) continue;
-      add(o.at, o.mechanism + "_sd_configs is not supported; use file_sd_configs or http_sd_configs");
+      const char* instead = capabilities.discovery.contains("http") ? "file_sd_configs or http_sd_configs"
+                                                                    : "static_configs or file_sd_configs";
+      add(o.at, o.mechanism + "_sd_configs is not supported; use " + instead);
     }
   };
   for (const ScrapeConfig& sc : config.scrape_configs) discovery(sc.discovery);

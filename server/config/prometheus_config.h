@@ -86,6 +86,7 @@ struct HttpDiscovery {
   std::string url;
   Duration refresh_interval = Duration::minutes(1);
   HttpClientConfig http;
+  Location at;
 };
 
 // A block for a mechanism that this parser does not type: "kubernetes", "ec2", …
@@ -285,7 +286,8 @@ std::string marshal(const PrometheusConfig& config);
 // One scrape configuration, for /api/v1/scrape_pools/config.
 std::string marshal(const ScrapeConfig& config);
 
-// A target group as it stands in static_configs. Targets must be host[:port]; `source` names the group.
+// A target group as it stands in static_configs; `source` names the group. What its targets must look like is
+// for relabelling to decide; without any, static_configs takes only host[:port].
 Result<TargetGroup> read_target_group(const Node& node, std::string source);
 // A list of target groups: the content of a file_sd file (YAML, or JSON, which is YAML too) or an http_sd
 // answer.

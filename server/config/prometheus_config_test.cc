@@ -30,6 +30,16 @@ std::string bad(std::string_view text) {
   return c ? "accepted" : c.error().to_string();
 }
 
+TEST_CASE(
+    "prometheus.yml: a URL as a target is an error only where no relabelling can make something of it") {
+  const std::string head = "scrape_configs:\n- job_name: a\n  static_configs:\n  - targets: ['http://x/y']\n";
+  CHECK(bad(head) == "p.yml:4: \"http://x/y\" is not a valid hostname");
+  CHECK(good(head + "  relabel_configs:\n  - {target_label: __address__, replacement: 'blackbox:9115'}\n")
+            .scrape_configs[0]
+            .discovery.static_configs[0]
+            .targets[0] == "http://x/y");
+}
+
 TEST_CASE("config: an empty file has the defaults of Prometheus") {
   PrometheusConfig c = good("");
   CHECK(c.global.scrape_interval == Duration::minutes(1));
@@ -202,6 +212,10 @@ remote_write: [{url: 'http://x'}]
   all.discovery.insert("kubernetes");
   all.remote_write = true;
   CHECK(unsupported(c, all).empty());
+  all.discovery.erase("http");
+  REQUIRE(unsupported(c, all).size() == 1);
+  CHECK(unsupported(c, all)[0].to_string() ==
+        "p.yml:7: http_sd_configs is not supported; use static_configs or file_sd_configs");
 }
 
 TEST_CASE("config: agent mode refuses rules, alerting and remote read") {

@@ -80,13 +80,14 @@ Result<SondeConfig> parse_sonde_config(std::string_view text, const std::string&
   r.with("traces", [&](const Node& n) { return read_retention(n, "traces", c.traces); });
   r.with("limits", [&](const Node& n) -> Result<> {
     MappingReader m(n, "limits");
-    m.read_bytes("memory", c.limits.memory);
+    for (const char* missing : {"memory", "active_series_per_job"}) {
+      if (const Node* value = m.find(missing))
+        m.set_error(*value, fmt::format("limits.{} is not supported yet", missing));
+    }
     m.read_bytes("ingest_body", c.limits.ingest_body);
     m.read("active_series", c.limits.active_series);
-    m.read("active_series_per_job", c.limits.active_series_per_job);
     m.read("query_samples", c.limits.query_samples);
     m.read("query_timeout", c.limits.query_timeout);
-    if (c.limits.memory < 0) m.set_error(m.at("memory"), "memory must not be negative");
     if (c.limits.ingest_body <= 0) m.set_error(m.at("ingest_body"), "ingest_body must be greater than 0");
     if (c.limits.query_samples == 0)
       m.set_error(m.at("query_samples"), "query_samples must be greater than 0");
@@ -134,10 +135,8 @@ std::string marshal(const SondeConfig& c) {
   retention("logs", c.logs);
   retention("traces", c.traces);
   YamlMap limits;
-  limits.raw("memory", format_bytes(c.limits.memory));
   limits.raw("ingest_body", format_bytes(c.limits.ingest_body));
   limits.raw("active_series", std::to_string(c.limits.active_series));
-  limits.raw("active_series_per_job", std::to_string(c.limits.active_series_per_job));
   limits.raw("query_samples", std::to_string(c.limits.query_samples));
   limits.raw("query_timeout", format_duration(c.limits.query_timeout));
   m.map("limits", std::move(limits));

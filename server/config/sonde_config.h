@@ -36,10 +36,8 @@ struct RetentionConfig {
 };
 
 struct LimitsConfig {
-  int64_t memory = 0;                   // bytes of the whole process; 0: from the machine or its cgroup
   int64_t ingest_body = 64 << 20;       // bytes of one pushed request, uncompressed
   uint64_t active_series = 0;           // 0: no bound
-  uint64_t active_series_per_job = 0;   // 0: no bound
   uint64_t query_samples = 50'000'000;  // one query may hold
   Duration query_timeout = Duration::minutes(2);
 };

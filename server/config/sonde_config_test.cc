@@ -19,7 +19,7 @@ constexpr const char* kFull = R"(receivers:
 inbox: {size: 50}
 logs: {retention: {time: 14d, size: 20GB}}
 traces: {retention: {time: 3d}}
-limits: {memory: 2GB, ingest_body: 10MB, active_series: 1000000, active_series_per_job: 5000, query_timeout: 30s}
+limits: {ingest_body: 10MB, active_series: 1000000, query_timeout: 30s}
 )";
 
 TEST_CASE("sonde.yml: all keys are read, and an empty file has defaults") {
@@ -63,6 +63,9 @@ TEST_CASE("sonde.yml: every bad input names file, line and reason") {
   CHECK(bad("inbox: {size: 0}\n") == "sonde.yml:1: inbox size must be between 1 and 1000000");
   CHECK(bad("logs:\n  retention:\n    time: 0s\n") == "sonde.yml:3: time must be greater than 0");
   CHECK(bad("traces: {retention: {size: -1GB}}\n") == "sonde.yml:1: size must not be negative");
+  CHECK(bad("limits:\n  memory: 2GB\n") == "sonde.yml:2: limits.memory is not supported yet");
+  CHECK(bad("limits:\n  active_series_per_job: 5\n") ==
+        "sonde.yml:2: limits.active_series_per_job is not supported yet");
   CHECK(bad("limits:\n  ingest_body: lots\n").starts_with("sonde.yml:2: ingest_body: "));
 }
 

@@ -13,9 +13,11 @@ namespace {
 class NamedTexts final : public FileSystem {
  public:
   std::map<std::string, std::string> files;
+  std::string unreadable;
 
   Result<std::unique_ptr<File>> open(const std::string& path, OpenMode) override {
     auto it = files.find(path);
+    if (path == unreadable) return fail(ErrorCode::kIo, path + ": permission denied");
     if (it == files.end()) return fail(ErrorCode::kNotFound, path + ": no such file");
     struct Text final : File {
       std::string text;
@@ -107,6 +109,23 @@ TEST_CASE("file discovery: a broken file keeps its last good targets and says wh
   f.scheduler.advance(Duration::seconds(6));
   CHECK(d->errors().empty());
   CHECK(f.groups[0].targets[0].get("__address__") == "b:1");
+}
+
+TEST_CASE("file discovery: a file without targets is no news, and one that is readable again no error") {
+  Fixture f;
+  f.fs.files["t.json"] = "[]";
+  f.fs.files["u.json"] = R"([{"targets": ["https://b/x"]}])";  // relabelling may make something of it
+  auto d = f.start({"t.json", "u.json"});
+  CHECK(f.groups.size() == 1);
+  f.scheduler.advance(Duration::minutes(1));
+  CHECK(f.calls == 1);
+  f.fs.unreadable = "u.json";
+  f.scheduler.advance(Duration::seconds(6));
+  CHECK(d->errors().size() == 1);
+  CHECK(f.groups.size() == 1);
+  f.fs.unreadable.clear();
+  f.scheduler.advance(Duration::seconds(6));
+  CHECK(d->errors().empty());
 }
 
 TEST_CASE("file discovery: a discoverer that is gone calls nobody") {

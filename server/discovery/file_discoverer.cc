@@ -1,6 +1,8 @@
 #include <map>
+#include <optional>
 
 #include "base/mutex.h"
+#include "config/prometheus_config.h"
 #include "config/yaml.h"
 #include "discovery/discoverer.h"
 
@@ -59,9 +61,10 @@ class FileDiscoverer final : public Discoverer {
 
  private:
   struct WatchedFile {
-    std::string text;
+    std::optional<std::string> text;  // as last read
     std::vector<TargetGroup> groups;
-    std::string error;
+    std::string parse_error;  // of that text
+    std::string error;        // that, or why it could not be read again
   };
 
   // Outlives the discoverer while a timer is pending.
@@ -107,15 +110,18 @@ class FileDiscoverer final : public Discoverer {
         auto text = config::read_bounded(fs, path, kFileBytesMax);
         if (!text) {
           file.error = text.error().to_string();
-        } else if (*text != file.text || (file.groups.empty() && file.error.empty())) {
+        } else if (file.text == *text) {
+          file.error = file.parse_error;
+        } else {
           file.text = *text;
-          file.error.clear();
+          file.parse_error.clear();
           if (auto groups = parse_target_file(*text, path)) {
             file.groups = std::move(*groups);
             changed = true;
           } else {
-            file.error = groups.error().to_string();
+            file.parse_error = groups.error().to_string();
           }
+          file.error = file.parse_error;
         }
         next.emplace(path, std::move(file));
       }
@@ -148,35 +154,20 @@ class FileDiscoverer final : public Discoverer {
 
 Result<std::vector<TargetGroup>> parse_target_file(std::string_view text, const std::string& path) {
   SONDE_TRY(config::NodePtr root, config::parse_yaml(text, path));
+  SONDE_TRY(auto groups, config::read_target_groups(*root, path));
   std::vector<TargetGroup> out;
-  if (root->is_null()) return out;
-  if (root->kind != config::NodeKind::kSequence) return fail(root->error("expected a list of target groups"));
   size_t targets = 0;
-  for (const config::NodePtr& item : root->items) {
+  for (const config::TargetGroup& g : groups) {
     TargetGroup group;
-    group.source = path + ":" + std::to_string(out.size());
-    config::MappingReader reader(*item, "target group");
-    std::vector<std::string> addresses;
-    std::map<std::string, std::string> labels;
-    reader.read("targets", addresses);
-    reader.read("labels", labels);
-    SONDE_CHECK(reader.finish());
-    targets += addresses.size();
+    group.source = g.source;
+    targets += g.targets.size();
     if (targets > kTargetsMax)
-      return fail(item->error("more than " + std::to_string(kTargetsMax) + " targets"));
-    for (const std::string& address : addresses) {
-      if (address.empty()) return fail(item->error("empty target address"));
+      return fail(root->error("more than " + std::to_string(kTargetsMax) + " targets"));
+    for (const std::string& address : g.targets) {
+      if (address.empty()) return fail(root->error("target group " + g.source + ": empty target address"));
       group.targets.push_back(LabelSet{{"__address__", address}});
     }
-    LabelBuilder builder;
-    for (const auto& [name, value] : labels) {
-      if (name.empty() || !is_valid_utf8(name) || !is_valid_utf8(value)) {
-        return fail(item->error("label " + quote(name) + " is not valid"));
-      }
-      builder.set(name, value);
-    }
-    builder.set("__meta_filepath", path);
-    group.labels = builder.build();
+    group.labels = LabelBuilder(g.labels).set("__meta_filepath", path).build();
     out.push_back(std::move(group));
   }
   return out;

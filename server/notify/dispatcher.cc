@@ -21,6 +21,7 @@ struct Dispatcher::State : std::enable_shared_from_this<State> {
   const Options options;
   mutable Mutex mu;
   std::vector<std::shared_ptr<Receiver>> receivers SONDE_GUARDED_BY(mu);
+  bool receivers_known SONDE_GUARDED_BY(mu) = false;  // before that nothing is delivered, nor given up
   std::unordered_map<LabelSet, Timestamp, LabelSetHash> notified SONDE_GUARDED_BY(mu);  // firing; → fired at
   std::set<int64_t> in_flight SONDE_GUARDED_BY(mu);                                     // outbox ids
   bool timer_armed SONDE_GUARDED_BY(mu) = false;
@@ -140,7 +141,7 @@ struct Dispatcher::State : std::enable_shared_from_this<State> {
   void arm(Duration delay) {
     {
       MutexLock lock(mu);
-      if (timer_armed || closed) return;
+      if (timer_armed || closed || !receivers_known) return;
       timer_armed = true;
     }
     scheduler.after(delay, [weak = weak_from_this()] {
@@ -162,7 +163,6 @@ Dispatcher::Dispatcher(state::Mailbox& mailbox, net::HttpClient& client, Schedul
     MutexLock lock(state_->mu);
     for (auto& n : *known) state_->notified[n.labels] = n.starts_at;
   }
-  state_->arm({0});
 }
 
 Dispatcher::~Dispatcher() {
@@ -171,9 +171,13 @@ Dispatcher::~Dispatcher() {
 }
 
 void Dispatcher::set_receivers(std::vector<std::unique_ptr<Receiver>> receivers) {
-  MutexLock lock(state_->mu);
-  state_->receivers.clear();
-  for (auto& r : receivers) state_->receivers.push_back(std::move(r));
+  {
+    MutexLock lock(state_->mu);
+    state_->receivers.clear();
+    for (auto& r : receivers) state_->receivers.push_back(std::move(r));
+    state_->receivers_known = true;
+  }
+  state_->arm({0});
 }
 
 void Dispatcher::notify(const std::vector<Alert>& alerts) {
@@ -186,7 +190,9 @@ void Dispatcher::notify(const std::vector<Alert>& alerts) {
       std::string name(a.labels.get("alertname"));
       if (a.resolved_at.ms != 0) {
         if (told) resolved[name].push_back(a);
-      } else if (a.state == AlertState::kFiring && !told) {
+      } else if (a.state == AlertState::kFiring && (!told || known->second < a.fired_at)) {
+        // One that fires again counts as new even if its end was never told: the rule was dropped, its limit
+        // exceeded, or the end came while nobody watched.
         firing[name].push_back(a);
       }
     }

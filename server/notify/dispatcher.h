@@ -33,7 +33,7 @@ class Dispatcher {
     Duration give_up_after = Duration::hours(24);
   };
   // Everything by reference must outlive it. Reads what was already notified; delivery of what is still in
-  // the outbox begins at once.
+  // the outbox begins with the first set_receivers().
   Dispatcher(state::Mailbox& mailbox, net::HttpClient& client, Scheduler& scheduler, Executor& executor,
              Options options);
   ~Dispatcher();

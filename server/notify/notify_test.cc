@@ -143,6 +143,33 @@ TEST_CASE("dispatcher: a restart neither forgets an undelivered message nor tell
   CHECK(f.mailbox.list(10)->size() == 1);
 }
 
+TEST_CASE("dispatcher: what waits in the outbox waits until the receivers are known") {
+  Fixture f;
+  {
+    f.client.statuses = {503};
+    auto d = f.dispatcher();
+    d->notify({alert("Slow", "a")});
+    f.scheduler.advance(Duration::milliseconds(10));
+  }
+  Dispatcher d(f.mailbox, f.client, f.scheduler, f.executor, {});
+  f.scheduler.advance(Duration::seconds(30));
+  CHECK(*f.mailbox.outbox_count() == 1);
+  CHECK(d.stats().given_up == 0);
+}
+
+TEST_CASE("dispatcher: an alert that fires again is told although its end never was") {
+  Fixture f;
+  auto d = f.dispatcher();
+  Alert first = alert("Slow", "a");
+  d->notify({first});
+  Alert again = first;
+  again.fired_at = first.fired_at + Duration::hours(3);
+  d->notify({again});
+  d->notify({again});
+  d->notify({first});  // the same alert of another rule
+  CHECK(f.mailbox.list(10)->size() == 2);
+}
+
 TEST_CASE("alertmanager client: every target gets every alert in batches, and one answer counts as sent") {
   InlineExecutor executor;
   ScriptedClient client;

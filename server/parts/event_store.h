@@ -58,24 +58,38 @@ class EventStore {
     SONDE_TRY(lock_, fs_.lock(options_.dir + "/lock"));
     SONDE_CHECK(read_generation());
     uint64_t flushed_seq = 0;
-    SONDE_CHECK(open_parts(flushed_seq));
+    std::vector<Salvage> salvage;
+    SONDE_CHECK(open_parts(flushed_seq, salvage));
     EventTime oldest = options_.retention.ns > 0 ? clock_.now() - options_.retention : EventTime{INT64_MIN};
     RecordLogOptions log_options{log_dir(), options_.log_segment_bytes};
     SONDE_TRY(auto log, RecordLog::open(fs_, clock_, log_options, [&](const ReplayedRecord& r) {
-                if (r.seq <= flushed_seq || r.type != kEventsRecord) return;
-                auto events = Traits::decode(r.data);
+                if (r.type != kEventsRecord) return;
                 MutexLock lock(mu_);
+                Salvage* lost = r.seq <= flushed_seq ? lost_with(salvage, r.seq) : nullptr;
+                if (r.seq <= flushed_seq && !lost) return;
+                auto events = Traits::decode(r.data);
                 if (!events) {
                   undecodable_records_++;
                   return;
                 }
                 // Also those of a part that retention removed while its log was still there.
                 std::erase_if(*events, [&](const Event& e) { return Traits::time(e) < oldest; });
-                if (!events->empty()) publish(std::move(*events), r.segment, r.seq);
+                if (events->empty()) return;
+                if (lost) {
+                  if (lost->runs.empty()) lost->range.first_seq = r.seq;
+                  lost->runs.push_back({make_run(std::move(*events)), r.segment, r.seq, r.seq});
+                } else {
+                  publish(std::move(*events), r.segment, r.seq);
+                }
               }));
-    // A log that was lost starts to count anew: what it will hold must not be taken for what the parts hold
-    // already.
-    if (log->next_seq() <= flushed_seq) SONDE_CHECK(next_generation());
+    for (const Salvage& s : salvage) SONDE_CHECK(write_salvage(s));
+    // A log that lost its end counts on from there: what it will hold must not be taken for what the parts
+    // hold already, nor what it still holds for new.
+    if (log->next_seq() <= flushed_seq) {
+      SONDE_CHECK(log->rotate());
+      SONDE_CHECK(log->truncate_before(log->open_segment()));
+      SONDE_CHECK(next_generation());
+    }
     GroupCommit::Options commit_options;
     commit_options.queue_bytes_max = options_.queue_bytes_max;
     commit_options.thread = options_.threads;
@@ -115,9 +129,17 @@ class EventStore {
       }
       return true;
     });
+    bool stuck = false;
     {
       MutexLock lock(mu_);
       rejected_ += outcome.rejected;
+      stuck = buffer_bytes_ >= kBuffersMax * std::max<size_t>(options_.buffer_bytes_max, 8u << 20);
+    }
+    if (stuck && !events.empty()) {
+      on_durable(fail(ErrorCode::kUnavailable,
+                      "the buffer of the " + std::string(Traits::kName) +
+                          " store is full and cannot be written as a part yet; try again later"));
+      return;
     }
     if (events.empty()) {
       on_durable(std::move(outcome));
@@ -210,23 +232,39 @@ class EventStore {
   }
 
   Result<> apply_retention(Timestamp now) {
-    if (options_.retention.ns <= 0) return {};
-    EventTime oldest = EventTime::from_timestamp(now) - options_.retention;
+    EventTime oldest = options_.retention.ns > 0 ? EventTime::from_timestamp(now) - options_.retention
+                                                 : EventTime{INT64_MIN};
     std::vector<std::shared_ptr<const PartFile>> gone;
     {
       MutexLock lock(mu_);
-      std::erase_if(parts_, [&](const auto& p) {
-        if (p->index().max_time >= oldest) return false;
-        gone.push_back(p);
-        return true;
+      uint64_t bytes = 0;
+      for (const auto& p : parts_) bytes += p->file_bytes();
+      auto by_age = parts_;
+      std::sort(by_age.begin(), by_age.end(), [](const auto& a, const auto& b) {
+        return a->index().max_time != b->index().max_time ? a->index().max_time < b->index().max_time
+                                                          : a->name() < b->name();
       });
+      for (const auto& p : by_age) {
+        bool too_much = options_.retention_bytes > 0 && bytes > options_.retention_bytes;
+        if (p->index().max_time >= oldest && !too_much) break;
+        bytes -= p->file_bytes();
+        gone.push_back(p);
+      }
+      std::erase_if(parts_,
+                    [&](const auto& p) { return std::find(gone.begin(), gone.end(), p) != gone.end(); });
     }
-    for (const auto& part : gone) SONDE_CHECK(fs_.remove(parts_dir() + "/" + part->name()));
-    return {};
+    Result<> removed;  // of all of them; the first failure is told
+    for (const auto& part : gone) {
+      auto done = fs_.remove(parts_dir() + "/" + part->name());
+      if (!done && removed) removed = fail(done.error());
+    }
+    return removed;
   }
 
   storage::EventStats stats() const {
     storage::EventStats out;
+    RecordLogStats log;  // before the lock: a sync may be under way
+    if (commit_) log = commit_->stats();
     MutexLock lock(mu_);
     auto widen = [&](EventTime min, EventTime max) {
       if (out.records == 0 || min < out.min_time) out.min_time = min;
@@ -243,11 +281,8 @@ class EventStore {
     }
     out.segments = parts_.size();
     out.damaged = damaged_parts_ + damaged_blocks_ + undecodable_records_;
-    if (commit_) {
-      RecordLogStats log = commit_->stats();
-      out.bytes += log.bytes;
-      out.damaged += log.damaged_pages;
-    }
+    out.bytes += log.bytes;
+    out.damaged += log.damaged_pages;
     return out;
   }
 
@@ -317,6 +352,7 @@ class EventStore {
  private:
   static constexpr uint8_t kEventsRecord = 1;
   static constexpr uint8_t kBarrierRecord = 2;
+  static constexpr size_t kBuffersMax = 8;  // full buffers in memory while parts cannot be written
 
   struct Buffered {
     RunPtr run;
@@ -345,6 +381,32 @@ class EventStore {
       return generation == o.generation && first_seq <= o.first_seq && o.last_seq <= last_seq;
     }
   };
+  // A damaged part of this generation, and what the log still has of it.
+  struct Salvage {
+    Name range;
+    std::vector<Buffered> runs;
+  };
+  Salvage* lost_with(std::vector<Salvage>& salvage, uint64_t seq) const SONDE_REQUIRES(mu_) {
+    for (const auto& part : parts_) {
+      if (Name n = parse_name(part->name());
+          n.generation == generation_ && n.first_seq <= seq && seq <= n.last_seq)
+        return nullptr;
+    }
+    for (Salvage& s : salvage) {
+      if (s.range.first_seq <= seq && seq <= s.range.last_seq) return &s;
+    }
+    return nullptr;
+  }
+  Result<> write_salvage(const Salvage& s) {
+    if (s.runs.empty()) return {};
+    std::string name = part_name(s.range.first_seq, s.range.last_seq);
+    SONDE_CHECK(write_part(s.runs, name, s.range.last_seq));
+    auto opened = PartFile::open(fs_, parts_dir(), name);
+    if (!opened) return fail(opened.error());
+    MutexLock lock(mu_);
+    parts_.push_back(std::shared_ptr<const PartFile>(std::move(*opened)));
+    return {};
+  }
   std::string part_name(uint64_t first_seq, uint64_t last_seq) const {
     char name[64];
     std::snprintf(name, sizeof name, "%08llx-%016llx-%016llx.part",
@@ -448,35 +510,46 @@ class EventStore {
     return writer.write(fs_, parts_dir(), name, flushed_seq);
   }
 
-  Result<> open_parts(uint64_t& flushed_seq) {
+  Result<> open_parts(uint64_t& flushed_seq, std::vector<Salvage>& salvage) {
     SONDE_TRY(auto names, fs_.list(parts_dir()));
     MutexLock lock(mu_);
+    std::vector<std::shared_ptr<const PartFile>> sound;
     for (const std::string& name : names) {
+      if (name.ends_with(".damaged")) {
+        damaged_parts_++;
+        flushed_seq = std::max(flushed_seq, flushed_by(name));
+        // Again, in case the start that found it did not get as far as writing what it salvaged.
+        if (Name n = parse_name(name); n.generation == generation_) salvage.push_back({n, {}});
+        continue;
+      }
       if (!name.ends_with(".part")) {
         // Temporary files of an interrupted flush; what they would have held is still in the log.
-        if (!name.ends_with(".damaged")) (void)fs_.remove(parts_dir() + "/" + name);
-        if (name.ends_with(".damaged")) damaged_parts_++;
+        (void)fs_.remove(parts_dir() + "/" + name);
         continue;
       }
-      bool held_by_another = std::any_of(names.begin(), names.end(), [&](const std::string& other) {
-        return other != name && other.ends_with(".part") && parse_name(other).holds(parse_name(name));
-      });
-      if (held_by_another) {
-        SONDE_CHECK(fs_.remove(parts_dir() + "/" + name));
-        continue;
-      }
+      // The log was cut when the part was written, so its name says how far even if it does not open.
+      flushed_seq = std::max(flushed_seq, flushed_by(name));
       auto part = PartFile::open(fs_, parts_dir(), name);
       if (part) {
-        flushed_seq = std::max(flushed_seq, flushed_by(name));
-        parts_.push_back(std::shared_ptr<const PartFile>(std::move(*part)));
+        sound.push_back(std::shared_ptr<const PartFile>(std::move(*part)));
         continue;
       }
       if (part.error().code != ErrorCode::kCorrupt) return fail(part.error());
       damaged_parts_++;
       problems_.push_back(part.error().message);
-      // Its log was cut when it was written, so its own name still says how far.
-      flushed_seq = std::max(flushed_seq, flushed_by(name));
+      if (Name n = parse_name(name); n.generation == generation_) salvage.push_back({n, {}});
       SONDE_CHECK(fs_.rename(parts_dir() + "/" + name, parts_dir() + "/" + name + ".damaged"));
+    }
+    for (const auto& part : sound) {
+      // Of a flush that failed after its rename. Only a part that opened counts as holding another.
+      bool held_by_another = std::any_of(sound.begin(), sound.end(), [&](const auto& other) {
+        return other != part && parse_name(other->name()).holds(parse_name(part->name()));
+      });
+      if (held_by_another) {
+        SONDE_CHECK(fs_.remove(parts_dir() + "/" + part->name()));
+      } else {
+        parts_.push_back(part);
+      }
     }
     return {};
   }

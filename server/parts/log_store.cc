@@ -29,32 +29,45 @@ class Source {
   Source(const Store& store, Store::RunPtr run) : store_(store), run_(std::move(run)) {}
 
   using Filter = std::function<bool(const LogRecord&)>;
-  // Moves to the next record that passes; false at the end.
-  Result<bool> next(storage::Direction direction, const Filter& passes) {
-    for (;;) {
-      if (!run_) {
-        if (!part_ || next_block_ >= blocks_.size()) return false;
-        size_t i = direction == storage::Direction::kForward ? next_block_ : blocks_.size() - 1 - next_block_;
-        next_block_++;
-        SONDE_TRY(run_, store_.block(*part_, blocks_[i]));
-        taken_ = 0;
-      }
-      while (taken_ < run_->events.size()) {
-        size_t i = direction == storage::Direction::kForward ? taken_ : run_->events.size() - 1 - taken_;
-        taken_++;
-        current_ = &run_->events[i];
-        if (passes(*current_)) {
-          held_ = run_;
-          return true;
-        }
-      }
-      run_ = nullptr;
-      if (!part_) return false;
+  enum class Step : uint8_t { kRecord, kBlock, kEnd };
+  // Whether there is anything in the next block, before it is read; its first time in the direction.
+  bool has_block() const { return part_ && next_block_ < blocks_.size(); }
+  EventTime block_time(storage::Direction direction) const {
+    const BlockInfo& info = part_->index().blocks[block_number(direction)];
+    return direction == storage::Direction::kForward ? info.min_time : info.max_time;
+  }
+  // Moves to the next record that passes (kRecord), within the block at hand; else reads the next block if
+  // `may_read`. kBlock: this block is done, another one waits.
+  Result<Step> next(storage::Direction direction, const Filter& passes, bool may_read) {
+    if (!run_) {
+      if (!has_block()) return Step::kEnd;
+      if (!may_read) return Step::kBlock;
+      size_t number = block_number(direction);
+      next_block_++;
+      SONDE_TRY(run_, store_.block(*part_, number));
+      taken_ = 0;
     }
+    while (taken_ < run_->events.size()) {
+      size_t i = direction == storage::Direction::kForward ? taken_ : run_->events.size() - 1 - taken_;
+      taken_++;
+      current_ = &run_->events[i];
+      if (passes(*current_)) {
+        held_ = run_;
+        return Step::kRecord;
+      }
+    }
+    run_ = nullptr;
+    held_ = nullptr;
+    return has_block() ? Step::kBlock : Step::kEnd;
   }
   const LogRecord& current() const { return *current_; }
 
  private:
+  uint32_t block_number(storage::Direction direction) const {
+    return blocks_[direction == storage::Direction::kForward ? next_block_
+                                                             : blocks_.size() - 1 - next_block_];
+  }
+
   const Store& store_;
   std::shared_ptr<const PartFile> part_;
   std::vector<uint32_t> blocks_;
@@ -65,8 +78,9 @@ class Source {
   const LogRecord* current_ = nullptr;
 };
 
-// Merges sources by time. Blocks of one part may overlap only at their edges, because a part is sorted as a
-// whole.
+// Merges sources by time. A block is read only when its turn has come: a query for the newest lines of a
+// month touches the newest blocks, and holds one block of those parts alone that overlap. Blocks of one part
+// may overlap only at their edges, because a part is sorted as a whole.
 class MergeCursor final : public storage::LogCursor {
  public:
   MergeCursor(std::vector<std::unique_ptr<Source>> sources, storage::Direction direction,
@@ -75,35 +89,50 @@ class MergeCursor final : public storage::LogCursor {
         direction_(direction),
         filter_(std::move(filter)),
         cancel_(std::move(cancel)),
-        heap_(Later{this}) {}
+        heap_(Later{direction}) {}
 
   Result<bool> next(const LogRecord*& record) override {
     if (++calls_ % 1024 == 1) SONDE_CHECK(cancel_.check());
     if (!started_) {
       started_ = true;
-      for (size_t i = 0; i < sources_.size(); i++) SONDE_CHECK(advance(i));
+      for (size_t i = 0; i < sources_.size(); i++) SONDE_CHECK(advance(i, false));
     } else if (last_ < sources_.size()) {
-      SONDE_CHECK(advance(last_));
+      SONDE_CHECK(advance(last_, false));
     }
-    if (heap_.empty()) return false;
-    last_ = heap_.top();
-    heap_.pop();
-    record = &sources_[last_]->current();
-    return true;
+    while (!heap_.empty()) {
+      Turn turn = heap_.top();
+      heap_.pop();
+      if (turn.unread) {
+        SONDE_CHECK(cancel_.check());
+        SONDE_CHECK(advance(turn.source, true));
+        continue;
+      }
+      last_ = turn.source;
+      record = &sources_[last_]->current();
+      return true;
+    }
+    last_ = SIZE_MAX;
+    return false;
   }
 
  private:
+  struct Turn {
+    EventTime t;
+    size_t source;
+    bool unread;  // t is that of a block; its records come no earlier
+  };
   struct Later {
-    const MergeCursor* cursor;
-    bool operator()(size_t a, size_t b) const {
-      EventTime ta = cursor->sources_[a]->current().time, tb = cursor->sources_[b]->current().time;
-      if (ta == tb) return a > b;
-      return cursor->direction_ == storage::Direction::kForward ? ta > tb : ta < tb;
+    storage::Direction direction;
+    bool operator()(const Turn& a, const Turn& b) const {
+      if (a.t != b.t) return direction == storage::Direction::kForward ? a.t > b.t : a.t < b.t;
+      if (a.unread != b.unread) return b.unread;
+      return a.source > b.source;
     }
   };
-  Result<> advance(size_t i) {
-    SONDE_TRY(bool more, sources_[i]->next(direction_, filter_));
-    if (more) heap_.push(i);
+  Result<> advance(size_t i, bool may_read) {
+    SONDE_TRY(Source::Step step, sources_[i]->next(direction_, filter_, may_read));
+    if (step == Source::Step::kRecord) heap_.push({sources_[i]->current().time, i, false});
+    if (step == Source::Step::kBlock) heap_.push({sources_[i]->block_time(direction_), i, true});
     return {};
   }
 
@@ -111,7 +140,7 @@ class MergeCursor final : public storage::LogCursor {
   const storage::Direction direction_;
   const Source::Filter filter_;
   const Cancellation cancel_;
-  std::priority_queue<size_t, std::vector<size_t>, Later> heap_;
+  std::priority_queue<Turn, std::vector<Turn>, Later> heap_;
   size_t last_ = SIZE_MAX;
   bool started_ = false;
   uint64_t calls_ = 0;

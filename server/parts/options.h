@@ -12,6 +12,7 @@ namespace sonde::parts {
 struct PartsOptions {
   std::string dir;
   Duration retention = Duration::hours(24 * 7);  // 0: for ever
+  uint64_t retention_bytes = 0;                  // of part files, the oldest go first; 0: no bound
   Duration future_max = Duration::minutes(10);   // events later than now by more are rejected
   Duration flush_interval = Duration::minutes(10);
   size_t buffer_bytes_max = 32u << 20;  // of decoded events, then a part is written

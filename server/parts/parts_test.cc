@@ -273,6 +273,28 @@ TEST_CASE("log store: retention removes whole parts, also over a restart") {
   CHECK(lines(*store) == std::vector<std::string>{"second"});
 }
 
+TEST_CASE("log store: a bound on size removes the oldest parts") {
+  Disk d;
+  d.options.retention = Duration{};
+  auto store = open_logs(d);
+  uint64_t one = 0;
+  for (int i = 0; i < 4; i++) {
+    REQUIRE(push(*store, {line("web", i, "line" + std::to_string(i))}));
+    REQUIRE(flush_now(*store));
+    for (const auto& f : d.fs.files()) {
+      if (f.ends_with(".part")) one = std::max<uint64_t>(one, d.fs.file_size(f));
+    }
+  }
+  store.reset();
+  d.options.retention_bytes = 2 * one;
+  store = open_logs(d);
+  REQUIRE(store->apply_retention(d.clock.timestamp()));
+  CHECK(lines(*store) == std::vector<std::string>{"line3", "line2"});
+  store.reset();
+  store = open_logs(d);
+  CHECK(lines(*store) == std::vector<std::string>{"line3", "line2"});
+}
+
 TEST_CASE("log store: a damaged part is set aside and the rest is served") {
   Disk d;
   {
@@ -288,6 +310,7 @@ TEST_CASE("log store: a damaged part is set aside and the rest is served") {
   }
   REQUIRE(parts.size() == 2);
   d.fs.flip_bit(parts[0], (d.fs.file_size(parts[0]) - 40) * 8);  // in the index
+  REQUIRE(d.fs.remove_all("data/logs/log"));                     // cut, as it is once it has grown
   auto store = open_logs(d);
   CHECK(lines(*store) == std::vector<std::string>{"b"});
   CHECK(store->event_stats().damaged == 1);
@@ -296,6 +319,76 @@ TEST_CASE("log store: a damaged part is set aside and the rest is served") {
   store.reset();
   store = open_logs(d);
   CHECK(lines(*store) == std::vector<std::string>{"c", "b"});
+}
+
+TEST_CASE("log store: what the log still has of a damaged part is written again, once") {
+  for (size_t damaged = 0; damaged < 2; damaged++) {
+    CAPTURE(damaged);
+    Disk d;
+    {
+      auto store = open_logs(d);
+      REQUIRE(push(*store, {line("web", 0, "a")}));
+      REQUIRE(flush_now(*store));
+      REQUIRE(push(*store, {line("web", 1, "b")}));
+      REQUIRE(flush_now(*store));
+    }
+    std::vector<std::string> parts;
+    for (const auto& f : d.fs.files()) {
+      if (f.ends_with(".part")) parts.push_back(f);
+    }
+    REQUIRE(parts.size() == 2);
+    d.fs.flip_bit(parts[damaged], (d.fs.file_size(parts[damaged]) - 40) * 8);
+    // Whether it is found now, or by a start that was cut off.
+    if (damaged == 0) REQUIRE(d.fs.rename(parts[damaged], parts[damaged] + ".damaged"));
+    for (int start = 0; start < 3; start++) {
+      CAPTURE(start);
+      auto store = open_logs(d);
+      CHECK(lines(*store) == std::vector<std::string>{"b", "a"});
+      CHECK(store->event_stats().damaged == 1);
+    }
+  }
+}
+
+TEST_CASE("log store: a part that a damaged bigger one would have held is kept") {
+  Disk d;
+  {
+    auto store = open_logs(d);
+    REQUIRE(push(*store, {line("web", 0, "a")}));
+    REQUIRE(flush_now(*store));
+  }
+  std::string small;
+  for (const auto& f : d.fs.files()) {
+    if (f.ends_with(".part")) small = f;
+  }
+  REQUIRE(!small.empty());
+  std::string big = small;
+  big.replace(big.size() - 21, 16, "00000000000000ff");
+  REQUIRE(d.fs.write_file_atomically(big, "torn"));
+  REQUIRE(d.fs.remove_all("data/logs/log"));
+  auto store = open_logs(d);
+  CHECK(lines(*store) == std::vector<std::string>{"a"});
+}
+
+TEST_CASE("log store: a log that lost its end is not read a second time") {
+  Disk d;
+  constexpr uint64_t kPage = 32 << 10;
+  {
+    auto store = open_logs(d);
+    for (int i = 0; i < 8; i++) {
+      std::string text(20'000, static_cast<char>('a' + i));
+      REQUIRE(push(*store, {line("web", i, text)}));
+    }
+    REQUIRE(flush_now(*store));
+  }
+  for (const auto& f : d.fs.files()) {
+    if (f.find("/log/") == std::string::npos) continue;
+    for (uint64_t at = 2 * kPage + 1000; at < d.fs.file_size(f); at += kPage) d.fs.flip_bit(f, at * 8);
+  }
+  for (int start = 0; start < 3; start++) {
+    CAPTURE(start);
+    auto store = open_logs(d);
+    CHECK(lines(*store).size() == 8);
+  }
 }
 
 TEST_CASE("log store: one flipped bit anywhere never shows a wrong line nor stops the start") {

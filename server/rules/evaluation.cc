@@ -144,7 +144,8 @@ Result<RuleOutput> AlertingState::evaluate(const Rule& rule, const std::string& 
       a.keep_firing_since = {};
     }
     active++;
-    if (a.state == AlertState::kPending && t - a.active_at >= rule.hold) {
+    // A restored one that the query has not confirmed yet goes on waiting.
+    if (a.state == AlertState::kPending && t - a.active_at >= rule.hold && found.contains(it->first)) {
       changed(a, rule.hold.ns > 0 ? AlertState::kPending : AlertState::kInactive, AlertState::kFiring);
       a.state = AlertState::kFiring;
       a.fired_at = t;

@@ -85,7 +85,16 @@ struct Manager::Runner : std::enable_shared_from_this<Runner> {
       : shared(std::move(s)), group(std::move(g)), external_labels(std::move(external)) {
     MutexLock lock(mu);
     rules.resize(group.rules.size());
-    for (size_t i = 0; i < rules.size(); i++) rules[i].status.rule = group.rules[i];
+    MutexLock publishing(status_mu);
+    published.file = group.file;
+    published.name = group.name;
+    published.interval = group.interval;
+    published.limit = group.limit;
+    published.rules.resize(rules.size());
+    for (size_t i = 0; i < rules.size(); i++) {
+      rules[i].status.rule = group.rules[i];
+      published.rules[i] = rules[i].status;
+    }
   }
 
   const std::shared_ptr<State> shared;
@@ -93,8 +102,9 @@ struct Manager::Runner : std::enable_shared_from_this<Runner> {
   const LabelSet external_labels;
   mutable Mutex mu;  // held over an evaluation
   std::vector<RuleState> rules SONDE_GUARDED_BY(mu);
-  EventTime last_evaluation SONDE_GUARDED_BY(mu);
-  Duration evaluation_time SONDE_GUARDED_BY(mu);
+  mutable Mutex status_mu;  // held briefly; taken after mu
+  GroupStatus published SONDE_GUARDED_BY(status_mu);
+  Cancellation current SONDE_GUARDED_BY(status_mu);  // of the query under way
   std::atomic<bool> running{false};
   std::atomic<bool> stopped{false};
 
@@ -103,32 +113,51 @@ struct Manager::Runner : std::enable_shared_from_this<Runner> {
     Timestamp now = shared->scheduler.clock().timestamp();
     MutexLock lock(mu);
     for (size_t i = 0; i < rules.size(); i++) {
-      std::string key = group.rules[i].key(group.name);
-      if (before) {
-        MutexLock other(before->mu);
-        bool found = false;
-        for (size_t j = 0; j < before->rules.size(); j++) {
-          if (before->group.rules[j].key(group.name) != key) continue;
-          rules[i].alerts = std::move(before->rules[j].alerts);
-          rules[i].series = std::move(before->rules[j].series);
-          before->rules[j].alerts = {};
-          before->rules[j].series.clear();
-          found = true;
-          break;
-        }
-        if (found) continue;
-      }
-      if (!group.rules[i].alerting) continue;
-      auto remembered = shared->book.load(key);
-      if (!remembered) {
-        shared->stats.book_errors++;
-        continue;
-      }
-      if (remembered->alerts.empty() || now - remembered->saved_at > shared->options.outage_tolerance)
-        continue;
-      rules[i].alerts.restore(std::move(remembered->alerts), remembered->saved_at, now,
-                              now + group.interval * 2 + Duration::seconds(30));
+      take_over_rule(i, before, now);
+      publish(i);
     }
+  }
+
+  void take_over_rule(size_t i, Runner* before, Timestamp now) SONDE_REQUIRES(mu) {
+    std::string key = group.rules[i].key(group.name);
+    if (before) {
+      MutexLock other(before->mu);
+      for (size_t j = 0; j < before->rules.size(); j++) {
+        if (before->group.rules[j].key(group.name) != key) continue;
+        rules[i].alerts = std::move(before->rules[j].alerts);
+        rules[i].series = std::move(before->rules[j].series);
+        before->rules[j].alerts = {};
+        before->rules[j].series.clear();
+        return;
+      }
+    }
+    if (!group.rules[i].alerting) return;
+    auto remembered = shared->book.load(key);
+    if (!remembered) {
+      shared->stats.book_errors++;
+      return;
+    }
+    if (remembered->alerts.empty() || now - remembered->saved_at > shared->options.outage_tolerance) return;
+    rules[i].alerts.restore(std::move(remembered->alerts), remembered->saved_at, now,
+                            now + group.interval * 2 + Duration::seconds(30));
+  }
+
+  // No evaluation begins any more, and the query under way ends soon.
+  void halt() {
+    stopped = true;
+    MutexLock lock(status_mu);
+    current.cancel();
+  }
+
+  void publish(size_t i) SONDE_REQUIRES(mu) {
+    RuleStatus status = rules[i].status;
+    for (const auto& [labels, a] : rules[i].alerts.alerts()) {
+      if (a.state != AlertState::kInactive) status.alerts.push_back(a);
+    }
+    std::sort(status.alerts.begin(), status.alerts.end(),
+              [](const Alert& a, const Alert& b) { return a.labels < b.labels; });
+    MutexLock lock(status_mu);
+    published.rules[i] = std::move(status);
   }
 
   // Ends the series of rules whose state nobody took over, and tells that their alerts are over.
@@ -202,9 +231,11 @@ struct Manager::Runner : std::enable_shared_from_this<Runner> {
     for (size_t i = 0; i < rules.size(); i++) {
       if (stopped) return;
       evaluate_rule(i, t);
+      publish(i);
     }
-    last_evaluation = EventTime::from_timestamp(t);
-    evaluation_time = clock.monotonic() - began;
+    MutexLock publishing(status_mu);
+    published.last_evaluation = EventTime::from_timestamp(t);
+    published.evaluation_time = clock.monotonic() - began;
   }
 
   void evaluate_rule(size_t i, Timestamp t) SONDE_REQUIRES(mu) {
@@ -214,10 +245,16 @@ struct Manager::Runner : std::enable_shared_from_this<Runner> {
     MonotonicTime began = clock.monotonic();
     EvaluationContext context{shared->engine, external_labels, shared->options.external_url,
                               Cancellation::create(&clock, began + shared->options.timeout)};
+    {
+      MutexLock lock(status_mu);
+      current = context.cancel;
+    }
+    if (stopped) return;
     std::vector<AlertTransition> changes;
     auto output = rule.alerting ? state.alerts.evaluate(rule, group.name, t, group.query_offset, group.limit,
                                                         context, changes)
                                 : evaluate_recording(rule, t, group.query_offset, group.limit, context);
+    if (!output && stopped) return;  // interrupted
     shared->stats.evaluations++;
     state.status.last_evaluation = EventTime::from_timestamp(t);
     state.status.evaluation_time = clock.monotonic() - began;
@@ -278,24 +315,8 @@ struct Manager::Runner : std::enable_shared_from_this<Runner> {
   }
 
   GroupStatus status() const {
-    GroupStatus out;
-    out.file = group.file;
-    out.name = group.name;
-    out.interval = group.interval;
-    out.limit = group.limit;
-    MutexLock lock(mu);
-    out.last_evaluation = last_evaluation;
-    out.evaluation_time = evaluation_time;
-    for (const RuleState& r : rules) {
-      RuleStatus status = r.status;
-      for (const auto& [labels, a] : r.alerts.alerts()) {
-        if (a.state != AlertState::kInactive) status.alerts.push_back(a);
-      }
-      std::sort(status.alerts.begin(), status.alerts.end(),
-                [](const Alert& a, const Alert& b) { return a.labels < b.labels; });
-      out.rules.push_back(std::move(status));
-    }
-    return out;
+    MutexLock lock(status_mu);
+    return published;
   }
 };
 
@@ -324,7 +345,7 @@ void Manager::apply(std::vector<Group> groups, LabelSet external_labels) {
       Runner* before = nullptr;
       if (known != state_->runners.end()) {
         before = known->second.get();
-        before->stopped = true;
+        before->halt();
         ended.push_back(known->second);
         state_->runners.erase(known);
       }
@@ -333,7 +354,7 @@ void Manager::apply(std::vector<Group> groups, LabelSet external_labels) {
       next.emplace(std::move(key), std::move(runner));
     }
     for (auto& [key, runner] : state_->runners) {
-      runner->stopped = true;
+      runner->halt();
       ended.push_back(runner);
     }
     state_->runners = std::move(next);
@@ -344,7 +365,7 @@ void Manager::apply(std::vector<Group> groups, LabelSet external_labels) {
 
 void Manager::stop() {
   MutexLock lock(state_->mu);
-  for (auto& [key, runner] : state_->runners) runner->stopped = true;
+  for (auto& [key, runner] : state_->runners) runner->halt();
   state_->runners.clear();
 }
 

@@ -149,6 +149,24 @@ TEST_CASE("rules: waiting does not count the time away, and an old memory is for
   }
 }
 
+TEST_CASE("rules: a waiting alert does not fire after a restart before the query confirms it") {
+  Fixture f;
+  Rule r = rule("Bad", "bad > 0", true);
+  r.hold = Duration::minutes(1);
+  f.manager->apply({group_of({r})}, {});
+  LabelSet bad{{"__name__", "bad"}};
+  f.run(Duration::seconds(50), bad, [] { return 1.0; });
+  REQUIRE(f.state() == AlertState::kPending);
+  f.manager.reset();
+  f.clock.advance(Duration::minutes(10));  // away: the last sample is beyond the lookback
+  f.told.clear();
+  f.manager = f.make();
+  f.manager->apply({group_of({r})}, {});
+  f.scheduler.advance(Duration::minutes(2));
+  CHECK(f.state() == AlertState::kInactive);
+  CHECK(f.told.empty());
+}
+
 TEST_CASE("rules: keep_firing_for bridges a gap") {
   Fixture f;
   Rule r = rule("Bad", "bad > 0", true);

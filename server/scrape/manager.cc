@@ -12,7 +12,9 @@ struct Manager::Pool {
 
   const ScrapeContext& context;
   const std::shared_ptr<const ScrapeJob> job;
-  std::vector<std::unique_ptr<discovery::Discoverer>> discoverers;  // set up once by start, cleared by stop
+  // Taken before a discoverer's own lock, which is taken before mu: they call back.
+  mutable Mutex discoverers_mu;
+  std::vector<std::unique_ptr<discovery::Discoverer>> discoverers SONDE_GUARDED_BY(discoverers_mu);
   mutable Mutex mu;
   std::vector<std::vector<discovery::TargetGroup>> groups SONDE_GUARDED_BY(mu);  // by discoverer
   std::map<std::string, std::unique_ptr<ScrapeLoop>> loops SONDE_GUARDED_BY(mu);
@@ -21,6 +23,7 @@ struct Manager::Pool {
   bool stopped SONDE_GUARDED_BY(mu) = false;
 
   void start() {
+    MutexLock discovering(discoverers_mu);
     for (const auto& make : job->discoverers) discoverers.push_back(make());
     {
       MutexLock lock(mu);
@@ -63,7 +66,10 @@ struct Manager::Pool {
   }
 
   void stop(bool end_series) {
-    discoverers.clear();  // before the lock: a callback may be running, and it takes the lock
+    {
+      MutexLock discovering(discoverers_mu);
+      discoverers.clear();  // before the lock: a callback may be running, and it takes the lock
+    }
     MutexLock lock(mu);
     stopped = true;
     for (auto& [key, loop] : loops) loop->stop(end_series);
@@ -73,8 +79,11 @@ struct Manager::Pool {
   PoolStatus status() const {
     PoolStatus out;
     out.job = job->name;
-    for (const auto& d : discoverers) {
-      for (std::string& e : d->errors()) out.errors.push_back(std::move(e));
+    {
+      MutexLock discovering(discoverers_mu);
+      for (const auto& d : discoverers) {
+        for (std::string& e : d->errors()) out.errors.push_back(std::move(e));
+      }
     }
     MutexLock lock(mu);
     for (const auto& [key, loop] : loops) out.active.push_back(loop->status());

@@ -68,14 +68,15 @@ struct ScrapeLoop::State : std::enable_shared_from_this<State> {
   const Target target;
   std::string forced_error;
 
-  mutable Mutex mu;
+  Mutex work_mu;     // held while an exposition is read, which may take long; taken before mu
+  mutable Mutex mu;  // held briefly: the scheduler's thread takes it
   bool stopped SONDE_GUARDED_BY(mu) = false;
   bool end_series SONDE_GUARDED_BY(mu) = false;
   bool in_flight SONDE_GUARDED_BY(mu) = false;
   Timestamp last_time SONDE_GUARDED_BY(mu);  // of the last scrape, aligned
   Timestamp stop_time SONDE_GUARDED_BY(mu);
   TargetStatus status SONDE_GUARDED_BY(mu);
-  SeriesCache cache SONDE_GUARDED_BY(mu);
+  SeriesCache cache SONDE_GUARDED_BY(work_mu);
 
   void arm(MonotonicTime when) {
     context.scheduler.at(when, [weak = weak_from_this(), when] {
@@ -144,9 +145,11 @@ struct ScrapeLoop::State : std::enable_shared_from_this<State> {
   }
 
   void finish(Timestamp t, MonotonicTime began, Result<net::ClientResponse> answer) {
-    MutexLock lock(mu);
-    in_flight = false;
-    if (stopped && !end_series) return;
+    MutexLock work(work_mu);
+    {
+      MutexLock lock(mu);
+      if (stopped && !end_series) return;
+    }
     context.stats.scrapes++;
     storage::Batch batch;
     batch.source = "scrape";
@@ -182,6 +185,9 @@ struct ScrapeLoop::State : std::enable_shared_from_this<State> {
     MonotonicTime now = context.scheduler.clock().monotonic();
     Duration took = now - began;
     report(t, error.empty(), took, counts, body_bytes, batch);
+    commit(std::move(batch));
+    MutexLock lock(mu);
+    in_flight = false;
     status.health = error.empty() ? TargetHealth::kUp : TargetHealth::kDown;
     status.last_error = error;
     status.last_scrape = EventTime::from_timestamp(t);
@@ -189,7 +195,6 @@ struct ScrapeLoop::State : std::enable_shared_from_this<State> {
     status.last_samples = counts.scraped;
     status.last_body_bytes = body_bytes;
     status.series = cache.size();
-    commit(std::move(batch));
   }
 
   void commit(storage::Batch batch) {
@@ -203,7 +208,7 @@ struct ScrapeLoop::State : std::enable_shared_from_this<State> {
     });
   }
 
-  void mark_all_stale(Timestamp t, storage::Batch& batch) SONDE_REQUIRES(mu) {
+  void mark_all_stale(Timestamp t, storage::Batch& batch) SONDE_REQUIRES(work_mu) {
     for (const SeriesCache::Entry* e : cache.fail())
       batch.add_float(batch.add_series(e->labels, e->ref), t, stale_nan());
   }
@@ -229,6 +234,7 @@ struct ScrapeLoop::State : std::enable_shared_from_this<State> {
     storage::Batch batch;
     batch.source = "scrape";
     {
+      MutexLock work(work_mu);
       MutexLock lock(mu);
       mark_all_stale(stop_time, batch);
       for (std::string_view name : {"up", "scrape_duration_seconds", "scrape_samples_scraped",

@@ -223,6 +223,17 @@ TEST_CASE("scrape: limits fail the whole scrape and name themselves") {
   CHECK(!f.store.series.contains("b{instance=\"a:1\", job=\"shop\"}"));
 }
 
+TEST_CASE("scrape: a target that fails for ever with new series each time does not fill the memory") {
+  Fixture f;
+  f.run(f.job());
+  for (int i = 0; i < 50; i++) {
+    f.page().body = "a{i=\"" + std::to_string(i) + "\"} 1\nbroken";
+    f.scheduler.advance(Duration::seconds(10));
+  }
+  CHECK(f.status().health == TargetHealth::kDown);
+  CHECK(f.status().series <= 6);
+}
+
 TEST_CASE("scrape: a target that discovery drops ends its series two intervals later") {
   Fixture f;
   f.page().body = "a 1\n";

@@ -31,23 +31,22 @@ std::vector<SeriesCache::Entry*> SeriesCache::finish() {
     }
   }
   std::erase_if(vanished, [&](const Entry* e) { return present.contains(e->labels); });
-  if (scrape_ % kScrapesKept == 0) {
-    std::vector<const Entry*> keep(vanished.begin(), vanished.end());
-    std::erase_if(entries_, [&](const auto& kv) {
-      if (kv.second.last_scrape + kScrapesKept > scrape_) return false;
-      for (const Entry* e : keep) {
-        if (e == &kv.second) return false;
-      }
-      return true;
-    });
-  }
+  forget_unseen();
   return vanished;
 }
 
 std::vector<SeriesCache::Entry*> SeriesCache::fail() {
   std::vector<Entry*> all;
   all.swap(tracked_);
+  forget_unseen();
   return all;
+}
+
+// What was tracked was seen in this scrape or the one before, so it is not touched.
+void SeriesCache::forget_unseen() {
+  if (scrape_ < forgot_in_ + kScrapesKept) return;
+  forgot_in_ = scrape_;
+  std::erase_if(entries_, [&](const auto& kv) { return kv.second.last_scrape + kScrapesKept <= scrape_; });
 }
 
 }  // namespace sonde::scrape
