@@ -177,7 +177,7 @@ int run_demo(const std::vector<std::string>& args) {
   if (values->flag("backfill")) {
     Timestamp now = clock.timestamp();
     if (auto filled =
-            backfill_demo((*server)->metrics(), now - Duration::hours(1), now, Duration::seconds(15));
+            backfill_demo((*server)->metrics(), now - Duration::hours(1), now, Duration::seconds(10));
         !filled) {
       return fail_demo("history: " + filled.error().to_string());
     }
