@@ -6,8 +6,8 @@ import { paths } from '../app/links';
 import { Copy } from '../app/messages';
 import { useTime } from '../time/TimeContext';
 import { messageOf } from './groups';
-import { took } from '../time/duration';
-import { glance, type LogLine } from './lines';
+import { Glance } from './Glance';
+import type { LogLine } from './lines';
 
 interface Props { lines: LogLine[]; height?: number | string; onFilter?: (label: string, value: string, op: '=' | '!=') => void }
 
@@ -31,7 +31,7 @@ export function LogLines({ lines, height = '100%', onFilter }: Props) {
                 <span className="log-time">{time.clock(line.t, 'ms')}</span>
                 <span className="log-level">{line.level === 'unknown' ? '–' : line.level}</span>
                 <span className="log-service ellipsis">{line.service}</span>
-                <span className="log-text" onClick={() => { if (!window.getSelection()?.toString()) toggle(line.key); }}>{messageOf(line.text)}{glance(line.fields, took).map(([name, value], i) => <span key={i} className="log-glance">{name && <i>{name}=</i>}{value}</span>)}</span>
+                <span className="log-text" onClick={() => { if (!window.getSelection()?.toString()) toggle(line.key); }}>{messageOf(line.text)}<Glance fields={line.fields} /></span>
                 {line.traceId && <Go className="log-trace" to={paths.trace(line.traceId)} with={{ span: line.spanId }}>trace</Go>}
               </div>
               {expanded && <Fields line={line} onFilter={onFilter} />}

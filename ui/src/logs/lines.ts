@@ -39,6 +39,10 @@ export function glance(fields: Labels, write: (seconds: number) => string, most 
   });
 }
 
+// Attributes as OpenTelemetry names them, under the names and as the texts that Loki gives them.
+export const plainFields = (attributes: Record<string, unknown> | undefined): Labels =>
+  Object.fromEntries(Object.entries(attributes ?? {}).map(([k, v]) => [k.replace(/\./g, '_'), typeof v === 'object' ? JSON.stringify(v) : String(v)]));
+
 // Newest first. `values` may carry structured metadata as a third element.
 export function linesOf(streams: Stream[]): LogLine[] {
   const lines: LogLine[] = [];

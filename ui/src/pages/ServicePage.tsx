@@ -77,7 +77,7 @@ export default function ServicePage({ name }: { name: string }) {
         <div className="stack">
           {detail.error && <Problem error={detail.error} title={`${name} could not be read`} />}
           {row && (row.alerts.firing > 0 || row.alerts.pending > 0) && (
-            <div className="banner warn" style={{ margin: 0 }}><Mark tone={row.alerts.firing ? 'bad' : 'warn'}>{row.alerts.firing ? `${row.alerts.firing} firing` : `${row.alerts.pending} pending`}</Mark><span className="grow">alerts concern this service.</span><Go className="btn" to="/alerts" with={{ service: name }}>Show them</Go></div>
+            <div className="banner warn" style={{ margin: 0 }}><Mark tone={row.alerts.firing ? 'bad' : 'warn'}>{row.alerts.firing ? `${row.alerts.firing} firing` : `${row.alerts.pending} pending`}</Mark><span className="grow">{(row.alerts.firing || row.alerts.pending) === 1 ? 'alert concerns' : 'alerts concern'} this service.</span><Go className="btn" to="/alerts" with={{ service: name }}>Show them</Go></div>
           )}
           <div className="grid three">
             <ChartCard title="Rate" sub="requests per second" unit="number" series={rate} waiting={waiting} error={red.error} expr={red.data?.expressions.rate} area markers={markers} />
@@ -86,7 +86,7 @@ export default function ServicePage({ name }: { name: string }) {
           </div>
           <div className="grid two">
             <Card title="Slow statements" flush end={<Go className="small" to="/queries" with={{ service: name }}>All</Go>}>
-              {statements.error ? <div className="body"><Problem error={statements.error} title="The statements could not be read" /></div> : !statements.data ? <Waiting /> : statements.data.statements.length ? <StatementTable statements={statements.data.statements} compact /> : <p className="body muted">This service runs no statement itself.{detail.data && detail.data.callees.length > 0 && <> It calls{detail.data.callees.map((c, i) => <span key={c}>{i ? ', ' : ' '}<Go to="/queries" with={{ service: c }}>{c}</Go></span>)}: their statements may be what it waits for.</>}</p>}
+              {statements.error ? <div className="body"><Problem error={statements.error} title="The statements could not be read" /></div> : !statements.data ? <Waiting /> : statements.data.statements.length ? <StatementTable statements={statements.data.statements} compact /> : <p className="body muted">This service runs no statement itself.{detail.data && detail.data.callees.length > 0 && <> It calls{detail.data.callees.map((c, i) => <span key={c}>{i ? ', ' : ' '}<Go to="/queries" with={{ service: c }}>{c}</Go></span>)}: what it waits for may be a statement there.</>}</p>}
             </Card>
             <Card title="Slowest traces" sub="in this range" flush end={<Go className="small" to="/traces" with={{ service: name, order: 'duration' }}>All</Go>}>
               {traces.error ? <div className="body"><Problem error={traces.error} title="The traces could not be read" /></div> : !traces.data ? <Waiting /> : slowest.length ? <div className="scroll-x"><TraceTable traces={slowest} compact /></div> : <p className="body muted">No trace of this service in this range.</p>}

@@ -12,6 +12,8 @@ import { seriesColor } from '../charts/palette';
 import { quoted } from '../service/red';
 import { took } from '../time/duration';
 import { useTime } from '../time/TimeContext';
+import { Glance } from '../logs/Glance';
+import { plainFields } from '../logs/lines';
 import { isError, statementOf, statementsBelow, type Node } from './tree';
 
 interface Props { node: Node; logs: TraceLog[]; traceStart: number; traceDuration: number; traceId: string; onSelect: (id: string) => void; onClose: () => void }
@@ -39,7 +41,7 @@ export function SpanPanel({ node, logs, traceStart, traceDuration, traceId, onSe
         {logs.length > 0 && (
           <section>
             <h3>Logs of this span</h3>
-            {logs.map((l, i) => <div key={i} className={`log-line level-${l.level}`}><span className="log-time" style={{ paddingLeft: 8 }}>{time.clock(l.t, 'ms')}</span><span className="log-level">{l.level}</span><span className="log-text">{l.message}</span></div>)}
+            {logs.map((l, i) => <div key={i} className={`log-line level-${l.level}`}><span className="log-time" style={{ paddingLeft: 8 }}>{time.clock(l.t, 'ms')}</span><span className="log-level">{l.level}</span><span className="log-text">{l.message}<Glance fields={plainFields(l.fields)} /></span></div>)}
           </section>
         )}
         <div className="row wrap">

@@ -6,6 +6,8 @@ import { Shape } from '../app/Mark';
 import { useScheme } from '../app/theme';
 import { colorOfName } from '../charts/palette';
 import { took } from '../time/duration';
+import { Glance } from '../logs/Glance';
+import { plainFields } from '../logs/lines';
 import { isError, statementOf, visibleNodes, type Node, type Tree } from './tree';
 
 interface Props {
@@ -55,7 +57,7 @@ export function Waterfall({ tree, logs, inline, closed, onToggle, selected, onSe
               const t = row.log.t - traceStart;
               return (
                 <div key={row.key} className={`item wf-row wf-log level-${row.log.level}`} style={at} role="presentation">
-                  <span className="wf-name" style={{ paddingLeft: 8 + (node.depth + 1) * 14 + 16 }}><b className="log-level">{row.log.level}</b><span className="ellipsis">{row.log.message}</span></span>
+                  <span className="wf-name" style={{ paddingLeft: 8 + (node.depth + 1) * 14 + 16 }}><b className="log-level">{row.log.level}</b><span className="ellipsis">{row.log.message}<Glance fields={plainFields(row.log.fields)} /></span></span>
                   <span className="wf-lane">{inside(t) && <i className="wf-dot" style={{ left: left(t) }} title={`${took(t)} after the start`} />}</span>
                 </div>
               );
