@@ -717,6 +717,25 @@ TEST_CASE("sonde_api: the inbox shows what was sent with its alerts, and remembe
   CHECK(f.ask("POST", "/inbox/x/read").code == 400);
 }
 
+TEST_CASE("sonde_api: old slow traces are found behind many new fast ones") {
+  Fixture f;
+  for (int n = 1; n <= 250; n++) {
+    // The oldest three are slow, all others take 1 to 50 ms; ids in the order of time.
+    auto duration = n <= 3 ? Duration::milliseconds(4000 + n) : Duration::milliseconds(1 + n % 50);
+    auto id = static_cast<uint8_t>(n);
+    f.span("web", "op", SpanKind::kServer, id, id, 0, duration, Duration::seconds(600 - 2 * n));
+  }
+  auto found = f.get("/traces?order=duration&limit=4");
+  const auto& traces = found.at("traces").as_array();
+  REQUIRE(traces.size() == 4);
+  CHECK(text(traces[0].as_object(), "trace_id") == trace_id(3).to_hex());
+  CHECK(text(traces[1].as_object(), "trace_id") == trace_id(2).to_hex());
+  CHECK(text(traces[2].as_object(), "trace_id") == trace_id(1).to_hex());
+  CHECK(number(traces[3].as_object(), "duration") == doctest::Approx(0.05));
+  CHECK(found.at("truncated").as_bool());
+  CHECK(f.get("/traces?order=duration&limit=4&max_duration=0.02").at("traces").as_array().size() == 4);
+}
+
 TEST_CASE("sonde_api: a search finds traces by service, tag, duration and failure") {
   Fixture f;
   for (uint8_t n = 1; n <= 5; n++) {
@@ -742,6 +761,11 @@ TEST_CASE("sonde_api: a search finds traces by service, tag, duration and failur
   CHECK(ids("limit=2") == "54");
   CHECK(f.get("/traces?limit=2").at("truncated").as_bool());
   CHECK(!f.get("/traces?limit=5").at("truncated").as_bool());
+  CHECK(ids("order=time") == "54321");
+  CHECK(ids("order=duration&limit=2") == "54");
+  CHECK(f.get("/traces?order=duration&limit=2").at("truncated").as_bool());
+  CHECK(!f.get("/traces?order=duration&limit=5").at("truncated").as_bool());
+  CHECK(f.error("/traces?order=size", 400) == "invalid");
   CHECK(f.error("/traces?tags=n", 400) == "invalid");
   CHECK(f.error("/traces?min_duration=fast", 400) == "invalid");
   CHECK(f.error("/traces?limit=0", 400) == "invalid");

@@ -248,12 +248,15 @@ Result<std::string> evidence_json(const SondeContext& context, const Cancellatio
   search.service = nature.service;
   search.from = window.from();
   search.to = window.to();
-  search.limit = kTracesSearched;
   search.errors_only = nature.errors;
-  SONDE_TRY(auto searched, context.spans.search({}, search, cancel));
-  if (!nature.errors) {
-    std::stable_sort(searched.begin(), searched.end(),
-                     [](const auto& a, const auto& b) { return a.duration > b.duration; });
+  std::vector<storage::TraceSummary> searched;
+  if (nature.errors) {
+    search.limit = kTracesSearched;
+    SONDE_TRY(searched, context.spans.search({}, search, cancel));
+  } else {
+    search.limit = kTracesMax * 2;  // some may be listed already
+    SONDE_TRY(auto slowest, slowest_traces(context, cancel, search));
+    searched = std::move(slowest.traces);
   }
   for (auto& s : searched) {
     if (traces.size() == kTracesMax) break;

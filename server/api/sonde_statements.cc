@@ -128,6 +128,7 @@ Result<Rows> rows_of_metrics(const SondeContext& context, const Cancellation& ca
 struct Last {
   EventTime t;
   TraceId trace_id;
+  double spans = 0;
   std::vector<float> seconds;
 };
 
@@ -164,6 +165,7 @@ Result<StatementRows> collect_statements(const SondeContext& context, const Canc
               double seconds = span.duration().to_seconds();
               row.max = std::max(row.max, seconds);
               Last& last = of_spans[key];
+              last.spans += 1;
               if (span.start >= last.t) {
                 last.t = span.start;
                 last.trace_id = span.trace_id;
@@ -179,7 +181,14 @@ Result<StatementRows> collect_statements(const SondeContext& context, const Canc
   for (auto& [key, last] : of_spans) {
     StatementRow& row = rows.at(key);
     row.last_trace_id = last.trace_id.to_hex();
-    if (!row.sampled) continue;
+    if (!row.sampled) {
+      // Interpolated in a bucket; when every call left its span, the slowest of them is known.
+      if (!more && last.spans >= row.calls * 0.95) {
+        row.p50 = std::min(row.p50, row.max);
+        row.p95 = std::min(row.p95, row.max);
+      }
+      continue;
+    }
     row.rate = row.calls / length;
     row.mean = row.total_seconds / row.calls;
     row.p50 = quantile_of(last.seconds, 0.5);
@@ -283,8 +292,12 @@ Result<std::string> statement_json(const SondeContext& context, const Cancellati
   red.bins.resize(static_cast<size_t>(steps) + 1);
   std::vector<StatementCall> calls;
   auto newer = [](const StatementCall& a, const StatementCall& b) { return a.t > b.t; };
+  auto slower = [](const StatementCall& a, const StatementCall& b) { return a.duration > b.duration; };
+  // Half of what is listed are the slowest calls, the rest the newest of the others.
   auto prune = [&] {
-    std::stable_sort(calls.begin(), calls.end(), newer);
+    constexpr size_t kSlow = kStatementTracesMax / 2;
+    std::stable_sort(calls.begin(), calls.end(), slower);
+    if (calls.size() > kSlow) std::stable_sort(calls.begin() + kSlow, calls.end(), newer);
     if (calls.size() > kStatementTracesMax) calls.resize(kStatementTracesMax);
   };
   SONDE_TRY(bool more, each_statement_span(

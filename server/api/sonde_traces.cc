@@ -14,6 +14,8 @@ constexpr size_t kTracesMax = 1000;
 constexpr size_t kTraceSpansMax = 20'000;
 constexpr size_t kTraceLogsMax = 1000;
 constexpr size_t kTagsMax = 20;
+constexpr size_t kSlowSample = 200;  // traces looked at in a round of a search for the slowest
+constexpr int kSlowRounds = 6;       // each leaves about a twentieth of the rest
 
 const char* status_text(SpanStatus status) {
   switch (status) {
@@ -93,6 +95,32 @@ void write_trace_row(wire::JsonWriter& w, const storage::TraceSummary& t) {
   w.end_object();
 }
 
+Result<SlowestTraces> slowest_traces(const SondeContext& context, const Cancellation& cancel,
+                                     storage::SpanSearch search) {
+  size_t wanted = search.limit;
+  search.limit = std::max(kSlowSample, wanted * 4);
+  SlowestTraces out;
+  std::set<TraceId> listed;
+  auto slower = [](const auto& a, const auto& b) { return a.duration > b.duration; };
+  for (int round = 0; round < kSlowRounds; round++) {
+    SONDE_TRY(auto found, context.spans.search({}, search, cancel));
+    bool all = found.size() < search.limit;
+    for (auto& t : found) {
+      if (listed.insert(t.trace_id).second) out.traces.push_back(std::move(t));
+    }
+    std::stable_sort(out.traces.begin(), out.traces.end(), slower);
+    if (out.traces.size() > wanted) {
+      out.truncated = true;
+      for (size_t i = wanted; i < out.traces.size(); i++) listed.erase(out.traces[i].trace_id);
+      out.traces.resize(wanted);
+    }
+    if (all || out.traces.empty() || out.traces.back().duration <= search.min_duration) break;
+    search.min_duration = out.traces.back().duration;
+    if (search.max_duration.ns > 0 && search.min_duration > search.max_duration) break;
+  }
+  return out;
+}
+
 Result<std::string> traces_json(const SondeContext& context, const Cancellation& cancel,
                                 const net::Params& params) {
   SONDE_TRY(Window window, window_of(params, context.clock));
@@ -114,15 +142,29 @@ Result<std::string> traces_json(const SondeContext& context, const Cancellation&
   search.errors_only = flag_of(params, "errors");
   search.from = window.from();
   search.to = window.to();
-  size_t limit = search.limit++;  // one more tells whether there are more
-  SONDE_TRY(auto traces, context.spans.search({}, search, cancel));
+  std::string_view order = params.get_or("order", "time");
+  if (order != "time" && order != "duration") {
+    return fail(ErrorCode::kInvalid, "parameter order: neither \"time\" nor \"duration\"");
+  }
+  std::vector<storage::TraceSummary> traces;
+  bool truncated = false;
+  if (order == "duration") {
+    SONDE_TRY(auto slowest, slowest_traces(context, cancel, std::move(search)));
+    traces = std::move(slowest.traces);
+    truncated = slowest.truncated;
+  } else {
+    size_t limit = search.limit++;  // one more tells whether there are more
+    SONDE_TRY(traces, context.spans.search({}, search, cancel));
+    truncated = traces.size() > limit;
+    if (truncated) traces.resize(limit);
+  }
   std::string out;
   wire::JsonWriter w(out);
   w.begin_object();
   w.key("traces").begin_array();
-  for (size_t i = 0; i < traces.size() && i < limit; i++) write_trace_row(w, traces[i]);
+  for (const auto& t : traces) write_trace_row(w, t);
   w.end_array();
-  w.field("truncated", traces.size() > limit);
+  w.field("truncated", truncated);
   w.end_object();
   return out;
 }

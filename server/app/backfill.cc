@@ -69,7 +69,7 @@ Result<> backfill_demo(storage::Appender& appender, Timestamp from, Timestamp to
       c.errors += errors;
       c.sum += n * e.typical * 1.28;
       for (size_t b = 0; b < kBounds.size(); b++)
-        c.buckets[b] += std::floor(n * share_below(kBounds[b], e.typical));
+        c.buckets[b] += std::round(n * share_below(kBounds[b], e.typical));
       c.buckets[14] += n;
       for (const auto& [code, count] :
            {std::pair<const char*, double>{"200", c.requests}, {"500", c.errors}}) {

@@ -28,9 +28,9 @@ const end = Date.now() / 1000;
 const range = `start=${end - 3600}&end=${end}`;
 const first = async (path, pick) => { try { return pick(await json(path)); } catch (e) { fail('discovery', e.message); return undefined; } };
 const service = await first(`api/sonde/v1/overview?${range}`, a => (a.services.find(s => s.health === 'degraded') ?? a.services.find(s => s.sources.includes('spans')) ?? a.services[0])?.service);
-const traceId = await first(`api/sonde/v1/traces?${range}&limit=50`, a => a.traces.sort((x, y) => y.duration - x.duration)[0]?.trace_id);
+const traceId = await first(`api/sonde/v1/traces?${range}&order=duration&limit=50`, a => a.traces.sort((x, y) => y.duration - x.duration)[0]?.trace_id);
 const fingerprint = await first(`api/sonde/v1/queries?${range}&limit=20`, a => a.statements[0]?.fingerprint);
-const expr = encodeURIComponent('histogram_quantile(0.95, sum by (le, service) (rate(http_server_request_duration_seconds_bucket[1m])))');
+const expr = encodeURIComponent('histogram_quantile(0.95, sum by (le, job) (rate(http_server_request_duration_seconds_bucket[1m])))');
 
 const pages = [
   ['overview', '/'],

@@ -1,13 +1,14 @@
-import type { UseQueryResult } from '@tanstack/react-query';
+import { useQuery, type UseQueryResult } from '@tanstack/react-query';
 import { useMemo } from 'react';
+import { ruleExpressions } from '../api/prometheus';
 import type { Transition } from '../api/sonde';
 import { useAddresses } from '../app/addresses';
 import { useBounded } from '../app/Bounded';
-import { figure } from '../app/figures';
 import { State } from '../app/Mark';
 import { Empty, LabelSet, Problem, Waiting } from '../app/messages';
 import { Card } from '../app/Page';
 import { snippets } from '../app/snippets';
+import { unitOf, writeIn } from '../charts/unit';
 import { useTime } from '../time/TimeContext';
 import { intervals } from './intervals';
 
@@ -17,6 +18,9 @@ export function AlertHistory({ answer }: { answer: UseQueryResult<{ transitions:
   const addresses = useAddresses();
   const time = useTime();
   const { start, end } = time.range;
+  // A rule that is gone leaves a plain number.
+  const rules = useQuery({ queryKey: ['rule-expressions'], queryFn: ({ signal }) => ruleExpressions(signal), staleTime: 60_000, retry: false });
+  const write = (x: Transition) => writeIn(unitOf(rules.data?.get(x.rule) ?? ''))(x.value);
   const rows = useMemo(() => intervals(answer.data?.transitions ?? [], start, end), [answer.data, start, end]);
   const { shown, more } = useBounded(answer.data?.transitions ?? []);
   if (answer.isPending) return <Waiting rows={8} />;
@@ -43,7 +47,7 @@ export function AlertHistory({ answer }: { answer: UseQueryResult<{ transitions:
         <div className="scroll-x">
           <table className="data">
             <thead><tr><th scope="col">Time ({time.zoneLabel})</th><th scope="col">Alert</th><th scope="col">From</th><th scope="col">To</th><th scope="col" className="num">Value</th><th scope="col">Labels</th></tr></thead>
-            <tbody>{shown.map((x, i) => <tr key={i}><td className="nowrap muted">{time.instant(x.t)}</td><td><b>{x.rule}</b> <span className="muted small">{x.group}</span></td><td className="muted">{x.from}</td><td><State word={x.to === 'inactive' && x.from === 'firing' ? 'resolved' : x.to} /></td><td className="num">{figure(x.value)}</td><td><LabelSet labels={x.labels} hide={['alertname']} /></td></tr>)}</tbody>
+            <tbody>{shown.map((x, i) => <tr key={i}><td className="nowrap muted">{time.instant(x.t)}</td><td><b>{x.rule}</b> <span className="muted small">{x.group}</span></td><td className="muted">{x.from}</td><td><State word={x.to === 'inactive' && x.from === 'firing' ? 'resolved' : x.to} /></td><td className="num">{write(x)}</td><td><LabelSet labels={x.labels} hide={['alertname']} /></td></tr>)}</tbody>
           </table>
         </div>
         {more}

@@ -65,4 +65,10 @@ export async function targets(signal?: AbortSignal): Promise<{ activeTargets: Ta
   return (await ask<Envelope<{ activeTargets: Target[]; droppedTargetCounts?: Record<string, number> }>>('api/v1/targets', { parameters: { state: 'active' }, signal })).data;
 }
 
+// Expressions of the alerting rules by name, in the order of the files.
+export async function ruleExpressions(signal?: AbortSignal): Promise<Map<string, string>> {
+  const { data } = await ask<Envelope<{ groups: { rules: { name: string; query: string }[] }[] }>>('api/v1/rules', { parameters: { type: 'alert' }, signal });
+  return new Map(data.groups.flatMap(g => g.rules.map(r => [r.name, r.query] as const)));
+}
+
 export const statusPart = async <T>(part: string, signal?: AbortSignal) => (await ask<Envelope<T>>(`api/v1/status/${part}`, { signal })).data;

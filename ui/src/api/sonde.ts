@@ -96,7 +96,7 @@ export const sonde = {
   inbox: (limit: number, signal?: AbortSignal) => get<{ messages: Message[]; unread: number }>('inbox', { limit }, signal).then(i => ({ ...i, messages: i.messages.map(wholeMessage) })),
   markRead: (id: string | number) => ask<object>(`api/sonde/v1/inbox/${encodeURIComponent(String(id))}/read`, { method: 'POST' }),
   findings: (signal?: AbortSignal) => get<{ findings: Finding[] }>('findings', {}, signal),
-  traces: (p: { service?: string; operation?: string; tags?: string[]; min_duration?: number; max_duration?: number; errors?: boolean; start: number; end: number; limit: number }, signal?: AbortSignal) =>
+  traces: (p: { service?: string; operation?: string; tags?: string[]; min_duration?: number; max_duration?: number; errors?: boolean; order?: 'time' | 'duration'; start: number; end: number; limit: number }, signal?: AbortSignal) =>
     get<{ traces: TraceRow[]; truncated?: boolean }>('traces', p, signal),
   trace: (id: string, signal?: AbortSignal) => get<Trace>(`traces/${encodeURIComponent(id)}`, {}, signal).then(wholeTrace),
 };

@@ -119,17 +119,21 @@ export function Chart({ title, series, unit = 'number', range: given, height = 1
           ctx.save();
           ctx.fillStyle = token('--sunken');
           ctx.fillRect(bbox.left, bbox.top, right - bbox.left, bbox.height);
-          ctx.fillStyle = token('--muted');
-          ctx.font = `${10 * devicePixelRatio}px ${token('--font')}`;
-          ctx.textAlign = 'left';
-          ctx.textBaseline = 'alphabetic';
-          if (right - bbox.left > 70 * devicePixelRatio) ctx.fillText('synthetic', bbox.left + 5 * devicePixelRatio, bbox.top + 11 * devicePixelRatio);
           ctx.restore();
         }],
         draw: [u => {
           const { ctx, bbox } = u;
-          const { threshold: bound, markers: marks, dots: spots, range: span } = live.current;
+          const { threshold: bound, markers: marks, dots: spots, range: span, synthetic: until } = live.current;
           ctx.save();
+          if (until && until > span.start && u.valToPos(until, 'x', true) - bbox.left > 70 * devicePixelRatio) {
+            ctx.font = `${10 * devicePixelRatio}px ${token('--font')}`;
+            ctx.textAlign = 'left';
+            ctx.textBaseline = 'alphabetic';
+            ctx.fillStyle = token('--sunken');
+            ctx.fillRect(bbox.left + 3 * devicePixelRatio, bbox.top + 2 * devicePixelRatio, ctx.measureText('synthetic').width + 5 * devicePixelRatio, 12 * devicePixelRatio);
+            ctx.fillStyle = token('--muted');
+            ctx.fillText('synthetic', bbox.left + 5 * devicePixelRatio, bbox.top + 11 * devicePixelRatio);
+          }
           if (bound !== undefined) {
             const y = Math.round(u.valToPos(bound, 'y', true)) + 0.5;
             ctx.strokeStyle = ctx.fillStyle = token('--bad');

@@ -6,6 +6,7 @@ import { paths } from '../app/links';
 import { Copy } from '../app/messages';
 import { useTime } from '../time/TimeContext';
 import { messageOf } from './groups';
+import { Glance } from './Glance';
 import type { LogLine } from './lines';
 
 interface Props { lines: LogLine[]; height?: number | string; onFilter?: (label: string, value: string, op: '=' | '!=') => void }
@@ -30,7 +31,7 @@ export function LogLines({ lines, height = '100%', onFilter }: Props) {
                 <span className="log-time">{time.clock(line.t, 'ms')}</span>
                 <span className="log-level">{line.level === 'unknown' ? '–' : line.level}</span>
                 <span className="log-service ellipsis">{line.service}</span>
-                <span className="log-text" onClick={() => { if (!window.getSelection()?.toString()) toggle(line.key); }}>{messageOf(line.text)}</span>
+                <span className="log-text" onClick={() => { if (!window.getSelection()?.toString()) toggle(line.key); }}>{messageOf(line.text)}<Glance fields={line.fields} /></span>
                 {line.traceId && <Go className="log-trace" to={paths.trace(line.traceId)} with={{ span: line.spanId }}>trace</Go>}
               </div>
               {expanded && <Fields line={line} onFilter={onFilter} />}

@@ -23,6 +23,26 @@ export function levelOf(labels: Labels, text = ''): Level {
   return (written && names[written[1].toLowerCase()]) || 'unknown';
 }
 
+// What a line carries besides its message, worth a glance without opening it: no identity of the sender, of the trace or of the
+// source code. The usual names are cut to their last word.
+const apart = /^(service|telemetry|code|thread|host|os|process|container|k8s|cloud|deployment|scope|exporter|user_agent|client|network|server)_|^(detected_level|level|severity.*|lvl|trace_?id|span_?id|flags|observed_timestamp|job|instance|service|synthetic|http_route|url_scheme|http_response_body_size|__.*)$/i;
+const first = ['http_request_method', 'url_path', 'http_response_status_code', 'duration_seconds'];
+const brief: Record<string, string> = { http_request_method: '', url_path: '', http_response_status_code: '', db_query_text: 'query', exception_message: 'exception', error_type: 'error' };
+
+export function glance(fields: Labels, write: (seconds: number) => string, most = 6): [string, string][] {
+  const names = Object.keys(fields).filter(n => !apart.test(n) || (n === 'http_route' && !fields.url_path));
+  const rank = (n: string) => (first.indexOf(n) + 1 || first.length + 1);
+  return names.sort((a, b) => rank(a) - rank(b) || a.localeCompare(b)).slice(0, most).map(n => {
+    const value = fields[n];
+    if (/_seconds$/.test(n) && value !== '' && Number.isFinite(Number(value))) return [n.replace(/_seconds$/, ''), write(Number(value))];
+    return [brief[n] ?? n, value.length > 80 ? `${value.slice(0, 79)}…` : value];
+  });
+}
+
+// Attributes as OpenTelemetry names them, under the names and as the texts that Loki gives them.
+export const plainFields = (attributes: Record<string, unknown> | undefined): Labels =>
+  Object.fromEntries(Object.entries(attributes ?? {}).map(([k, v]) => [k.replace(/\./g, '_'), typeof v === 'object' ? JSON.stringify(v) : String(v)]));
+
 // Newest first. `values` may carry structured metadata as a third element.
 export function linesOf(streams: Stream[]): LogLine[] {
   const lines: LogLine[] = [];

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ns } from '../api/loki';
 import { grouped, messageOf, patternOf } from './groups';
-import { countedBuckets, histogram, levelOf, linesOf, merged } from './lines';
+import { countedBuckets, histogram, glance, levelOf, linesOf, merged } from './lines';
 import { everything, isMetricQuery, levelsOf, splitQuery, withLevels, withMatcher, withoutMatcher } from './selector';
 
 describe('LogQL', () => {
@@ -86,4 +86,11 @@ test('messages that differ in numbers, ids and quoted values are one group', () 
   expect(messageOf('{broken')).toBe('{broken');
   const lines = linesOf([{ stream: {}, values: [['1000000000', 'took 5 ms'], ['2000000000', 'took 7 ms'], ['3000000000', 'other']] }]);
   expect(grouped(lines).map(g => [g.pattern, g.count, g.last])).toEqual([['took ‹n› ms', 2, 2], ['other', 1, 3]]);
+});
+
+test('a line shows at a glance what it carries, the request first, without where it comes from', () => {
+  const fields = { service_name: 'orders', detected_level: 'info', trace_id: 'ab', thread_id: '1', http_response_status_code: '404', duration_seconds: '0.25', http_request_method: 'GET', url_path: '/stock/9', http_route: '/stock/{sku}', sku: 'SKU-9', code_line_number: '12' };
+  expect(glance(fields, s => `${s} s`)).toEqual([['', 'GET'], ['', '/stock/9'], ['', '404'], ['duration', '0.25 s'], ['sku', 'SKU-9']]);
+  expect(glance({ http_route: '/stock/{sku}', duration_seconds: 'n/a' }, String)).toEqual([['duration_seconds', 'n/a'], ['http_route', '/stock/{sku}']]);
+  expect(glance({ a: 'x'.repeat(100), b: '1' }, String, 1)).toEqual([['a', `${'x'.repeat(79)}…`]]);
 });

@@ -9,7 +9,6 @@ import { Chip } from '../app/Mark';
 import { Empty, Problem, Waiting } from '../app/messages';
 import { Page } from '../app/Page';
 import { snippets } from '../app/snippets';
-import { SyntheticNote } from '../app/SyntheticNote';
 import { useScheme } from '../app/theme';
 import { useUrl } from '../app/urlState';
 import { levelColor } from '../charts/palette';
@@ -56,7 +55,7 @@ export default function LogsPage() {
 
   return (
     <Page title="Logs" ready={metric || !answer.isPending} empty={empty && !filtered}
-      sub={<><span>{count(lines.length)} lines{lines.length >= limit && !live ? `, the newest ${limit} shown` : ''}</span><SyntheticNote /></>}
+      sub={<><span>{lines.length >= limit && !live ? `the newest ${count(limit)} lines` : `${count(lines.length)} lines`}</span></>}
       actions={<>
         <select className="field" aria-label="Most lines to show" value={limit} onChange={e => url.set({ limit: e.target.value === '1000' ? null : e.target.value })}>{limits.map(l => <option key={l} value={l}>{l} lines</option>)}</select>
         {live && <button type="button" className="btn" aria-pressed={paused} onClick={() => setPaused(p => !p)}><Icon name={paused ? 'play' : 'pause'} />{paused ? 'Resume' : 'Pause'}</button>}

@@ -47,7 +47,7 @@ export function OverviewPage() {
           {!data && !overview.error && Array.from({ length: 5 }, (_, i) => <div key={i} className="tile"><div className="skeleton" style={{ height: 56 }} /></div>)}
           {data && <>
             <Go to="/alerts" className="tile">
-              <Tile label="Alerts" figure={data.alerts.firing} unit="firing" note={data.alerts.firing ? <Mark tone="bad">{plural(data.alerts.pending, 'more pending', 'more pending')}</Mark> : data.alerts.pending ? <Mark tone="warn">{data.alerts.pending} pending</Mark> : <Mark tone="ok">all quiet</Mark>} />
+              <Tile label="Alerts" figure={data.alerts.firing} unit="firing" note={data.alerts.firing ? <Mark tone="bad">{data.alerts.pending ? `${data.alerts.pending} more pending` : 'see the evidence'}</Mark> : data.alerts.pending ? <Mark tone="warn">{data.alerts.pending} pending</Mark> : <Mark tone="ok">all quiet</Mark>} />
             </Go>
             <div className="tile">
               <Tile label="Services" figure={`${data.services.length - unhealthy}/${data.services.length}`} unit="healthy" note={unhealthy ? <Mark tone="warn">{plural(unhealthy, 'needs', 'need')} a look</Mark> : <Mark tone="ok">all well</Mark>} />

@@ -5,7 +5,6 @@ import { count, plural } from '../app/figures';
 import { Empty, Problem, Waiting } from '../app/messages';
 import { Card, Page } from '../app/Page';
 import { snippets } from '../app/snippets';
-import { SyntheticNote } from '../app/SyntheticNote';
 import { useUrl } from '../app/urlState';
 import { StatementTable, type StatementOrder } from '../tables/StatementTable';
 import { took } from '../time/duration';
@@ -29,7 +28,7 @@ export default function QueriesPage() {
   const empty = !!answer.data && all.length === 0;
   return (
     <Page title="Queries" ready={!answer.isPending && !services.isPending} empty={empty}
-      sub={<>{answer.data && <span>{plural(shown.length, 'statement')}{answer.data.truncated && `, the heaviest ${limit}`} · {took(total)} in the database · {count(shown.reduce((n, s) => n + s.calls, 0))} calls</span>}<SyntheticNote /></>}
+      sub={<>{answer.data && <span>{plural(shown.length, 'statement')}{answer.data.truncated && `, the heaviest ${limit}`} · {took(total)} in the database · {count(shown.reduce((n, s) => n + s.calls, 0))} calls</span>}</>}
       actions={<>
         <input className="field" data-search aria-label="Filter statements" placeholder="Words in the statement" value={url.get('q')} onChange={e => url.set({ q: e.target.value })} />
         <select className="field" aria-label="Service" value={service} onChange={e => url.set({ service: e.target.value }, 'push')}><option value="">every service</option>{[...new Set([...(services.data?.services ?? []), ...(service ? [service] : [])])].map(s => <option key={s}>{s}</option>)}</select>

@@ -35,7 +35,7 @@ export default function ServicePage({ name }: { name: string }) {
   const { start, end } = time.range;
   const detail = useQuery({ queryKey: ['service', name, start, end], queryFn: ({ signal }) => sonde.service(name, start, end, signal) });
   const statements = useQuery({ queryKey: ['queries', name, start, end], queryFn: ({ signal }) => sonde.queries({ start, end, service: name, limit: 8 }, signal) });
-  const traces = useQuery({ queryKey: ['traces', name, start, end], queryFn: ({ signal }) => sonde.traces({ service: name, start, end, limit: 50 }, signal) });
+  const traces = useQuery({ queryKey: ['traces', name, start, end], queryFn: ({ signal }) => sonde.traces({ service: name, order: 'duration', start, end, limit: 8 }, signal) });
   const errorsQuery = `{service_name=${quoted(name)}} | detected_level=~"error|fatal|critical"`;
   const errorLogs = useQuery({ queryKey: ['error-logs', name, start, end], queryFn: ({ signal }) => queryLogs(errorsQuery, start, end, 200, 'backward', signal) });
   const history = useQuery({ queryKey: ['history', start, end, 200], queryFn: ({ signal }) => sonde.history(start, end, 200, signal) });
@@ -61,7 +61,7 @@ export default function ServicePage({ name }: { name: string }) {
     .map(x => ({ t: x.t, text: x.rule, tone: 'bad' })), [history.data, name]);
 
   const groups = useMemo(() => grouped(linesOf(errorLogs.data?.streams ?? [])).slice(0, 6), [errorLogs.data]);
-  const slowest = useMemo(() => [...(traces.data?.traces ?? [])].sort((a, b) => b.duration - a.duration).slice(0, 8), [traces.data]);
+  const slowest = traces.data?.traces ?? [];
   const ready = !detail.isPending && !waiting && !statements.isPending && !traces.isPending && !errorLogs.isPending;
   const nothing = !!row && row.sources.length === 0;
 
@@ -77,7 +77,7 @@ export default function ServicePage({ name }: { name: string }) {
         <div className="stack">
           {detail.error && <Problem error={detail.error} title={`${name} could not be read`} />}
           {row && (row.alerts.firing > 0 || row.alerts.pending > 0) && (
-            <div className="banner warn" style={{ margin: 0 }}><Mark tone={row.alerts.firing ? 'bad' : 'warn'}>{row.alerts.firing ? `${row.alerts.firing} firing` : `${row.alerts.pending} pending`}</Mark><span className="grow">alerts concern this service.</span><Go className="btn" to="/alerts" with={{ service: name }}>Show them</Go></div>
+            <div className="banner warn" style={{ margin: 0 }}><Mark tone={row.alerts.firing ? 'bad' : 'warn'}>{row.alerts.firing ? `${row.alerts.firing} firing` : `${row.alerts.pending} pending`}</Mark><span className="grow">{(row.alerts.firing || row.alerts.pending) === 1 ? 'alert concerns' : 'alerts concern'} this service.</span><Go className="btn" to="/alerts" with={{ service: name }}>Show them</Go></div>
           )}
           <div className="grid three">
             <ChartCard title="Rate" sub="requests per second" unit="number" series={rate} waiting={waiting} error={red.error} expr={red.data?.expressions.rate} area markers={markers} />
@@ -86,9 +86,9 @@ export default function ServicePage({ name }: { name: string }) {
           </div>
           <div className="grid two">
             <Card title="Slow statements" flush end={<Go className="small" to="/queries" with={{ service: name }}>All</Go>}>
-              {statements.error ? <div className="body"><Problem error={statements.error} title="The statements could not be read" /></div> : !statements.data ? <Waiting /> : statements.data.statements.length ? <StatementTable statements={statements.data.statements} compact /> : <p className="body muted">No database statement was seen from this service.</p>}
+              {statements.error ? <div className="body"><Problem error={statements.error} title="The statements could not be read" /></div> : !statements.data ? <Waiting /> : statements.data.statements.length ? <StatementTable statements={statements.data.statements} compact /> : <p className="body muted">This service runs no statement itself.{detail.data && detail.data.callees.length > 0 && <> It calls{detail.data.callees.map((c, i) => <span key={c}>{i ? ', ' : ' '}<Go to="/queries" with={{ service: c }}>{c}</Go></span>)}: what it waits for may be a statement there.</>}</p>}
             </Card>
-            <Card title="Slowest traces" sub={traces.data ? `of the newest ${traces.data.traces.length}` : ''} flush end={<Go className="small" to="/traces" with={{ service: name }}>All</Go>}>
+            <Card title="Slowest traces" sub="in this range" flush end={<Go className="small" to="/traces" with={{ service: name, order: 'duration' }}>All</Go>}>
               {traces.error ? <div className="body"><Problem error={traces.error} title="The traces could not be read" /></div> : !traces.data ? <Waiting /> : slowest.length ? <div className="scroll-x"><TraceTable traces={slowest} compact /></div> : <p className="body muted">No trace of this service in this range.</p>}
             </Card>
             <Card title="Recent errors" sub="grouped by message" flush end={<Go className="small" to="/logs" with={{ q: errorsQuery }}>Logs</Go>}>

@@ -8,7 +8,6 @@ import { paths, withSearch } from '../app/links';
 import { Chip, Mark } from '../app/Mark';
 import { Copy, Empty, Problem, Waiting } from '../app/messages';
 import { Card, Page, Tile } from '../app/Page';
-import { SyntheticNote } from '../app/SyntheticNote';
 import { useUrl } from '../app/urlState';
 import type { Dot } from '../charts/Chart';
 import { ChartCard } from '../charts/ChartCard';
@@ -28,7 +27,7 @@ export default function StatementPage({ fingerprint }: { fingerprint: string }) 
   const slowest = useMemo(() => [...(traces ?? [])].sort((a, b) => b.duration - a.duration).slice(0, 50), [traces]);
   const series = answer.data?.series;
   return (
-    <Page title="Statement" ready={!answer.isPending} empty={!!answer.error} sub={s && <><Chip>{s.system}</Chip>{s.sampled && <Chip title="From spans, which a sampler may have thinned out">sampled</Chip>}<Go to={paths.service(s.service)}>{s.service}</Go><code>{s.fingerprint}</code><SyntheticNote /></>}
+    <Page title="Statement" ready={!answer.isPending} empty={!!answer.error} sub={s && <><Chip>{s.system}</Chip>{s.sampled && <Chip title="From spans, which a sampler may have thinned out">sampled</Chip>}<Go to={paths.service(s.service)}>{s.service}</Go><code>{s.fingerprint}</code></>}
       actions={<Go className="btn" to="/queries">All statements</Go>}>
       {answer.error && <div className="stack"><Problem error={answer.error} title="The statement could not be read" /><Empty title="It may not have run in this range" action={<Go className="btn primary" to="/queries">All statements</Go>}>Widen the range with the time picker above.</Empty></div>}
       {answer.isPending && <Waiting rows={8} />}
@@ -46,7 +45,7 @@ export default function StatementPage({ fingerprint }: { fingerprint: string }) 
             <ChartCard title="Duration" sub={`p50, p95${dots.length ? ' · ◆ traces' : ''}`} unit="seconds" series={[{ name: 'p50', points: series.p50 }, { name: 'p95', points: series.p95 }]} dots={dots} height={220} />
             <ChartCard title="Calls and errors" sub="per second" unit="number" series={[{ name: 'calls', points: series.calls }, { name: 'errors', points: series.errors, dash: true }]} area height={220} />
           </div>
-          <Card title="Traces with this statement" sub="slowest first" flush>
+          <Card title="Traces with this statement" sub={slowest.length < s.calls ? 'the slowest and the newest' : 'slowest first'} flush>
             {slowest.length === 0 ? <p className="body muted">No stored trace has run it in this range.</p> : (
               <table className="data">
                 <thead><tr><th scope="col">Start</th><th scope="col">Service</th><th scope="col">Result</th><th scope="col" className="num">Duration</th><th scope="col"><span className="only-readers">Share of the slowest</span></th><th scope="col">Trace</th></tr></thead>

@@ -19,7 +19,7 @@ export default function StatusPage() {
   const [words, setWords] = useState('');
   const s = status.data;
   const facts: [string, ReactNode][] = s ? [
-    ['Version', `${s.version} (${s.revision.slice(0, 12)}, built ${s.build_date})`],
+    ['Version', [s.version, s.revision && `revision ${s.revision.slice(0, 12)}`, s.build_date && `built ${s.build_date}`].filter(Boolean).join(', ')],
     ['Running', `${roughly(s.now - s.started)}, since ${time.instant(s.started)} ${time.zoneLabel}`],
     ['Listening', <span key="l">{s.listen.map(l => <span key={l.address + l.kind} className="nowrap"><code>{l.address}</code> <span className="muted">{l.kind}</span>{'  '}</span>)}</span>],
     ['Data', <code key="d">{s.data_dir}</code>],

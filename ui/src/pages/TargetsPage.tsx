@@ -41,7 +41,7 @@ export default function TargetsPage() {
       ) : all && (
         <div className="card">
           <div className="target-row target-head" aria-hidden="true"><span>Health</span><span>Pool</span><span>Address and labels</span><span className="num">Last scrape</span><span className="num">Took</span></div>
-          <div ref={scroller} className="rows target-rows" tabIndex={0} role="list" aria-label="Targets">
+          <div ref={scroller} className="rows target-rows" style={{ height: rows.getTotalSize() }} tabIndex={0} role="list" aria-label="Targets">
             <div className="inner" style={{ height: rows.getTotalSize() }} role="presentation">
               {rows.getVirtualItems().map(item => {
                 const t = shown[item.index];

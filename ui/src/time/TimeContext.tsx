@@ -1,7 +1,8 @@
 import { createContext, useCallback, useContext, useEffect, useMemo, useRef, useState, type ReactNode } from 'react';
+import { useLocation } from 'wouter';
 import { useUrl } from '../app/urlState';
 import { clockText, instantText, shortInstant, zoneText } from './clock';
-import { absolute, defaultRange, isRelative, refreshSeconds, resolveRange, zoomedOut, type Range, type RangeText, type Zone } from './range';
+import { absolute, defaultRange, isRelative, refreshSeconds, resolveRange, usualRefresh, zoomedOut, type Range, type RangeText, type Zone } from './range';
 
 interface Time {
   text: RangeText;
@@ -40,7 +41,9 @@ export function TimeProvider({ children }: { children: ReactNode }) {
   const zooms = useRef<RangeText[]>([]);
   const from = get('from') || defaultRange.from;
   const to = get('to') || defaultRange.to;
-  const refresh = get('refresh') || 'off';
+  const [path] = useLocation();
+  const usual = usualRefresh(path, { from, to });
+  const refresh = get('refresh') || usual;
   const zone: Zone = get('tz') === 'local' ? 'local' : 'utc';
   const tick = useCallback(() => setNow(Date.now() / 1000), []);
 
@@ -66,12 +69,12 @@ export function TimeProvider({ children }: { children: ReactNode }) {
       clock: (s, p) => clockText(s, zone, p), instant: (s, p) => instantText(s, zone, p), short: s => shortInstant(s, zone, now),
       setRange, zoom, zoomOut,
       back: () => { const last = zooms.current.pop(); if (last) setRange(last); else zoomOut(); },
-      setRefresh: v => set({ refresh: v === 'off' ? null : v }),
+      setRefresh: v => set({ refresh: v === usual ? null : v }),
       setZone: z => set({ tz: z === 'utc' ? null : z }),
       togglePause: () => setPaused(p => !p),
       tick,
     };
-  }, [from, to, refresh, zone, now, paused, set, tick]);
+  }, [from, to, refresh, usual, zone, now, paused, set, tick]);
 
   return <Context.Provider value={value}>{children}</Context.Provider>;
 }

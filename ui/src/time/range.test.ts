@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { axisLabels, clockText, instantText } from './clock';
 import { durationText, parseDuration, roughly, took } from './duration';
-import { absolute, isRelative, parseInstant, rangeLabel, resolveRange, stepFor, zoomedOut } from './range';
+import { absolute, isRelative, parseInstant, rangeLabel, resolveRange, stepFor, usualRefresh, zoomedOut } from './range';
 
 const now = Date.UTC(2026, 10, 22, 10, 31, 0) / 1000;
 
@@ -78,4 +78,12 @@ describe('the clock', () => {
     const midnight = Date.UTC(2026, 10, 22) / 1000;
     expect(axisLabels([midnight - 3600, midnight, midnight + 3600], 'utc', 3600)).toEqual(['23:00', '00:00\n11-22', '01:00']);
   });
+});
+
+test('pages about the present refresh by themselves, searches and long ranges do not', () => {
+  const hour = { from: 'now-1h', to: 'now' };
+  expect(['/', '/service/orders', '/alerts'].map(p => usualRefresh(p, hour))).toEqual(['10s', '10s', '10s']);
+  expect(['/logs', '/traces', '/explore', '/trace/ab', '/queries'].map(p => usualRefresh(p, hour))).toEqual(['off', 'off', 'off', 'off', 'off']);
+  expect(usualRefresh('/', { from: 'now-7d', to: 'now' })).toBe('off');
+  expect(usualRefresh('/', { from: '1795340000000', to: '1795343600000' })).toBe('off');
 });

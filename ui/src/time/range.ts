@@ -89,3 +89,10 @@ export const refreshChoices: { value: string; label: string; seconds: number }[]
 export function refreshSeconds(value: string): number {
   return refreshChoices.find(c => c.value === value)?.seconds ?? 0;
 }
+
+// Where one watches the present, pages keep up with it unless told otherwise; where one reads or searches, nothing moves by itself.
+export function usualRefresh(path: string, range: RangeText): string {
+  if (!isRelative(range) || !/^\/(|service\/.*|alerts|targets|status)\/?$/.test(path)) return 'off';
+  const { start, end } = resolveRange(range, Date.now() / 1000);
+  return end - start <= 6 * 3600 + 1 ? '10s' : 'off';
+}

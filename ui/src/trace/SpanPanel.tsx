@@ -6,10 +6,14 @@ import { Icon } from '../app/icons';
 import { paths } from '../app/links';
 import { Chip, Mark } from '../app/Mark';
 import { Copy } from '../app/messages';
+import { useScheme } from '../app/theme';
 import { Chart } from '../charts/Chart';
+import { seriesColor } from '../charts/palette';
 import { quoted } from '../service/red';
 import { took } from '../time/duration';
 import { useTime } from '../time/TimeContext';
+import { Glance } from '../logs/Glance';
+import { plainFields } from '../logs/lines';
 import { isError, statementOf, statementsBelow, type Node } from './tree';
 
 interface Props { node: Node; logs: TraceLog[]; traceStart: number; traceDuration: number; traceId: string; onSelect: (id: string) => void; onClose: () => void }
@@ -37,7 +41,7 @@ export function SpanPanel({ node, logs, traceStart, traceDuration, traceId, onSe
         {logs.length > 0 && (
           <section>
             <h3>Logs of this span</h3>
-            {logs.map((l, i) => <div key={i} className={`log-line level-${l.level}`}><span className="log-time" style={{ paddingLeft: 8 }}>{time.clock(l.t, 'ms')}</span><span className="log-level">{l.level}</span><span className="log-text">{l.message}</span></div>)}
+            {logs.map((l, i) => <div key={i} className={`log-line level-${l.level}`}><span className="log-time" style={{ paddingLeft: 8 }}>{time.clock(l.t, 'ms')}</span><span className="log-level">{l.level}</span><span className="log-text">{l.message}<Glance fields={plainFields(l.fields)} /></span></div>)}
           </section>
         )}
         <div className="row wrap">
@@ -73,6 +77,7 @@ function Below({ node, traceStart, traceDuration, onSelect }: { node: Node; trac
 
 function StatementBlock({ statement, service, at, duration }: { statement: { fingerprint?: string; text: string; system: string }; service: string; at: number; duration: number }) {
   const time = useTime();
+  const { scheme } = useScheme();
   // The hour around the span, whatever the page's range is: was this statement always so slow?
   const range = { start: Math.floor(at - 1800), end: Math.min(Math.ceil(at + 1800), Math.ceil(Date.now() / 1000)) };
   // Without a fingerprint on the span, the statement is looked for by its text.
@@ -85,10 +90,10 @@ function StatementBlock({ statement, service, at, duration }: { statement: { fin
   const p95 = history.data?.series.p95 ?? [];
   return (
     <section className="statement-block">
-      <h3>Statement <Chip>{statement.system}</Chip></h3>
+      <h3>Statement of {service} <Chip>{statement.system}</Chip></h3>
       <pre>{statement.text}</pre>
-      {p95.length > 1 && <Chart title="p95 of this statement, the hour around this span" unit="seconds" height={110} range={range} legend={false} series={[{ name: 'p95', points: p95 }, { name: 'p50', points: history.data?.series.p50 ?? [] }]} dots={[{ t: at, value: duration, title: `this span, ${took(duration)}`, hot: true, open: () => {} }]} />}
-      {p95.length > 1 && <p className="small muted">p95 and p50 in the hour around this span, which took {took(duration)} (◆) at {time.clock(at)}.</p>}
+      {p95.length > 1 && <Chart title="p95 of this statement, the hour around this span" unit="seconds" height={110} range={range} legend={false} series={[{ name: 'p50', points: history.data?.series.p50 ?? [] }, { name: 'p95', points: p95 }]} dots={[{ t: at, value: duration, title: `this span, ${took(duration)}`, hot: true, open: () => {} }]} />}
+      {p95.length > 1 && <p className="small muted"><i className="swatch" style={{ background: seriesColor(0, scheme) }} />p50 and <i className="swatch" style={{ background: seriesColor(1, scheme) }} />p95 in the hour around this span, which took {took(duration)} (◆) at {time.clock(at)}.</p>}
       {fingerprint
         ? <Go className="btn primary" to={paths.statement(fingerprint)} with={{ service, from: String(range.start), to: String(range.end) }}>Statement history</Go>
         : <p className="small muted">{found.isFetching ? 'Looking for its history…' : 'No history is kept of this statement.'}</p>}

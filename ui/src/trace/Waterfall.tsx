@@ -6,6 +6,8 @@ import { Shape } from '../app/Mark';
 import { useScheme } from '../app/theme';
 import { colorOfName } from '../charts/palette';
 import { took } from '../time/duration';
+import { Glance } from '../logs/Glance';
+import { plainFields } from '../logs/lines';
 import { isError, statementOf, visibleNodes, type Node, type Tree } from './tree';
 
 interface Props {
@@ -34,8 +36,13 @@ export function Waterfall({ tree, logs, inline, closed, onToggle, selected, onSe
   }, [selected]);
 
   const span = to - from || 1;
+  // A part of the lane, cut at its ends; nothing where it lies outside.
   const left = (t: number) => `${((t - from) / span) * 100}%`;
-  const width = (d: number) => `max(2px, ${(d / span) * 100}%)`;
+  const inside = (t: number) => t >= from && t <= to;
+  const stretch = (a: number, b: number) => {
+    const [l, r] = [Math.max(a, from), Math.min(b, to)];
+    return l <= r ? { left: left(l), width: `max(2px, ${((r - l) / span) * 100}%)` } : { display: 'none' };
+  };
   const ticks = [0, 0.25, 0.5, 0.75, 1];
   return (
     <div className="waterfall">
@@ -50,8 +57,8 @@ export function Waterfall({ tree, logs, inline, closed, onToggle, selected, onSe
               const t = row.log.t - traceStart;
               return (
                 <div key={row.key} className={`item wf-row wf-log level-${row.log.level}`} style={at} role="presentation">
-                  <span className="wf-name" style={{ paddingLeft: 8 + (node.depth + 1) * 14 + 16 }}><b className="log-level">{row.log.level}</b><span className="ellipsis">{row.log.message}</span></span>
-                  <span className="wf-lane"><i className="wf-dot" style={{ left: left(t) }} title={`${took(t)} after the start`} /></span>
+                  <span className="wf-name" style={{ paddingLeft: 8 + (node.depth + 1) * 14 + 16 }}><b className="log-level">{row.log.level}</b><span className="ellipsis">{row.log.message}<Glance fields={plainFields(row.log.fields)} /></span></span>
+                  <span className="wf-lane">{inside(t) && <i className="wf-dot" style={{ left: left(t) }} title={`${took(t)} after the start`} />}</span>
                 </div>
               );
             }
@@ -73,9 +80,9 @@ export function Waterfall({ tree, logs, inline, closed, onToggle, selected, onSe
                   {!isOpen && <span className="chip">{node.descendants}</span>}
                 </span>
                 <span className="wf-lane">
-                  <i className="wf-bar" style={{ left: left(s.start), width: width(s.duration), background: color }} />
-                  {node.critical.map(([a, b], i) => <i key={i} className="wf-critical" style={{ left: left(a), width: width(b - a) }} />)}
-                  <Took duration={s.duration} start={(s.start - from) / span} end={(s.start + s.duration - from) / span} />
+                  <i className="wf-bar" style={{ ...stretch(s.start, s.start + s.duration), background: color }} />
+                  {node.critical.map(([a, b], i) => <i key={i} className="wf-critical" style={stretch(a, b)} />)}
+                  <Took duration={s.duration} end={(s.start + s.duration - from) / span} />
                 </span>
               </div>
             );
@@ -86,10 +93,7 @@ export function Waterfall({ tree, logs, inline, closed, onToggle, selected, onSe
   );
 }
 
-// Beside its bar where there is room, else on it.
-function Took({ duration, start, end }: { duration: number; start: number; end: number }) {
-  const percent = (f: number) => `${f * 100}%`;
-  if (end < 0.84) return <span className="wf-took" style={{ left: `calc(${percent(Math.max(0, end))} + 4px)` }}>{took(duration)}</span>;
-  if (start > 0.16) return <span className="wf-took" style={{ right: `calc(${percent(1 - start)} + 4px)` }}>{took(duration)}</span>;
-  return <span className="wf-took on-bar" style={{ right: `calc(${percent(Math.max(0, 1 - end))} + 5px)` }}>{took(duration)}</span>;
+// Behind its bar; the lane leaves room for it.
+function Took({ duration, end }: { duration: number; end: number }) {
+  return <span className="wf-took" style={{ left: `calc(${Math.min(1, Math.max(0, end)) * 100}% + 6px)` }}>{took(duration)}</span>;
 }

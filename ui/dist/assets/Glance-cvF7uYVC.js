@@ -1,0 +1,1 @@
+import{_ as e}from"./index-DvGSrCwQ.js";import{n as t}from"./lines-BrjHv7_t.js";import{t as n}from"./react-FrbPb9NH.js";var r=n();function i({fields:n}){return t(n,e).map(([e,t],n)=>(0,r.jsxs)(`span`,{className:`log-glance`,children:[e&&(0,r.jsxs)(`i`,{children:[e,`=`]}),t]},n))}export{i as t};
