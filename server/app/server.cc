@@ -70,7 +70,7 @@ class WiredServer final : public Server {
     SONDE_TRY(LoadedConfig config, load());
     retention_ = config.prometheus.storage.retention.time.value_or(settings_.retention);
     SONDE_CHECK(open_stores(config.sonde));
-    make_engines(config.sonde);
+    make_engines(config);
     make_loops(config);
     SONDE_CHECK(listen(config.sonde));
     apply(std::move(config));
@@ -194,7 +194,7 @@ class WiredServer final : public Server {
     SONDE_TRY(out.jobs, scrape_jobs(out.prometheus, *fs_, scheduler_));
     SONDE_TRY(auto rule_paths, config::rule_file_paths(*fs_, out.prometheus));
     SONDE_TRY(out.groups, rules::load_rule_groups(*fs_, rule_paths, out.prometheus.global.evaluation_interval,
-                                                  out.prometheus.global.rule_query_offset));
+                                                  out.prometheus.global.rule_query_offset, parser_options()));
     SONDE_TRY(out.alertmanagers, alertmanager_targets(out.prometheus, *fs_));
     SONDE_TRY(out.receivers, receivers(out.sonde));
     return out;
@@ -225,12 +225,21 @@ class WiredServer final : public Server {
   }
 
   // Each bound that both a flag and sonde.yml give is the smaller of the two.
-  void make_engines(const config::SondeConfig& config) {
+  void make_engines(const LoadedConfig& loaded) {
+    const config::SondeConfig& config = loaded.sonde;
     promql::EngineOptions options;
     options.lookback = settings_.lookback;
     options.timeout = std::min(settings_.query_timeout, config.limits.query_timeout);
     options.max_samples =
         std::min(static_cast<uint64_t>(settings_.query_samples_max), config.limits.query_samples);
+    options.subquery_step = loaded.prometheus.global.evaluation_interval;
+    options.parser = parser_options();
+    auto has = [&](std::string_view name) {
+      return std::find(settings_.features.begin(), settings_.features.end(), name) !=
+             settings_.features.end();
+    };
+    options.delayed_name_removal = has("promql-delayed-name-removal");
+    options.use_start_timestamps = has("use-start-timestamps");
     engine_ = std::make_unique<promql::Engine>(*tsdb_, clock_, options);
   }
 
@@ -255,6 +264,17 @@ class WiredServer final : public Server {
         *engine_, *tsdb_, *book_, scheduler_, background_,
         [this](const std::vector<Alert>& alerts) { send_alerts(alerts); }, options);
     analyst_ = std::make_unique<rules::FindingsAnalyst>(*tsdb_, *engine_, clock_);
+  }
+
+  // Prometheus's names of the language's experiments; other features are accepted, as Prometheus warns only.
+  promql::ParserOptions parser_options() const {
+    promql::ParserOptions out;
+    for (const std::string& f : settings_.features) {
+      if (f == "promql-experimental-functions") out.experimental_functions = true;
+      if (f == "promql-binop-fill-modifiers") out.fill_modifiers = true;
+      if (f == "promql-extended-range-selectors") out.extended_range_selectors = true;
+    }
+    return out;
   }
 
   // To the inbox and its receivers as they are, to Alertmanagers with external labels and alert relabelling.

@@ -1,5 +1,7 @@
 #include "app/server_flags.h"
 
+#include <algorithm>
+
 namespace sonde::app {
 
 const std::vector<Flag>& server_flags() {
@@ -29,6 +31,8 @@ const std::vector<Flag>& server_flags() {
       {"query.timeout", K::kDuration, "2m", "How long a query may take", "Queries"},
       {"query.max-samples", K::kNumber, "50000000", "How many samples a query may hold", "Queries"},
       {"query.max-concurrency", K::kNumber, "4", "How many queries run at once", "Queries"},
+      {"enable-feature", K::kTexts, "", "Experimental features, as Prometheus names them; commas between",
+       "Queries"},
       {"rules.alert.resend-delay", K::kDuration, "1m", "How often a firing alert is sent again", "Rules"},
       {"rules.alert.for-outage-tolerance", K::kDuration, "1h",
        "How old the memory of an alert may be after a restart", "Rules"},
@@ -49,7 +53,6 @@ const std::vector<Flag>& server_flags() {
       {"web.max-connections", K::kIgnored, "", ""},
       {"web.read-timeout", K::kIgnored, "", ""},
       {"rules.alert.for-grace-period", K::kIgnored, "", ""},
-      {"enable-feature", K::kIgnored, "", ""},
   };
   return kFlags;
 }
@@ -81,6 +84,13 @@ ServerSettings ServerSettings::from(const FlagValues& v) {
   s.alert_resend_delay = v.duration("rules.alert.resend-delay");
   s.for_outage_tolerance = v.duration("rules.alert.for-outage-tolerance");
   s.alert_queue_length_max = v.number("alertmanager.notification-queue-capacity");
+  for (const std::string& list : v.texts("enable-feature")) {
+    for (size_t at = 0; at <= list.size();) {
+      size_t comma = std::min(list.find(',', at), list.size());
+      if (comma > at) s.features.push_back(list.substr(at, comma - at));
+      at = comma + 1;
+    }
+  }
   s.flags = v.all();
   return s;
 }

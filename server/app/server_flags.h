@@ -35,6 +35,7 @@ struct ServerSettings {
   Duration alert_resend_delay;
   Duration for_outage_tolerance;
   int64_t alert_queue_length_max = 0;
+  std::vector<std::string> features;                       // of --enable-feature
   bool demo = false;                                       // data made up by `sonde demo`
   std::vector<std::pair<std::string, std::string>> flags;  // all, for /api/v1/status/flags
 

@@ -93,6 +93,7 @@ std::string format_float(double v, char verb, int precision) {
   // Shortest %g: strconv switches to the exponent form below 10^-4 and where the exponent reaches 6.
   if (v == 0) return std::signbit(v) ? "-0" : "0";
   auto r = std::to_chars(buf, buf + sizeof buf, v, std::chars_format::scientific);
+  *r.ptr = '\0';  // ends the exponent for atoi
   std::string_view text(buf, static_cast<size_t>(r.ptr - buf));
   size_t e = text.find('e');
   int exponent = std::atoi(text.data() + e + 1);

@@ -123,6 +123,7 @@ bool make_room(FamilyState& family) noexcept {
        n = n->next.load(std::memory_order_relaxed)) {
     if (n != family.overflow.load(std::memory_order_relaxed)) place(*larger, n);
   }
+  larger->smaller = table;
   family.table.store(larger, std::memory_order_release);
   return true;
 }

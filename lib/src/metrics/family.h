@@ -22,6 +22,7 @@ struct SeriesNode : Series {
 // The slots lie behind it.
 struct SeriesTable {
   uint64_t mask;
+  SeriesTable* smaller;  // the one it replaced: readers may still be in it, so it stays
   std::atomic<SeriesNode*>* slots() noexcept { return reinterpret_cast<std::atomic<SeriesNode*>*>(this + 1); }
 };
 

@@ -67,7 +67,10 @@ void parse_key_values(std::string_view text, std::vector<std::pair<std::string, 
 }
 
 const Resource* resource() noexcept { return g_resource.load(std::memory_order_acquire); }
-void publish_resource(Resource* made) noexcept { g_resource.store(made, std::memory_order_release); }
+void publish_resource(Resource* made) noexcept {
+  made->earlier = g_resource.load(std::memory_order_relaxed);  // init() calls come one at a time
+  g_resource.store(made, std::memory_order_release);
+}
 
 void describe_service(MetricSink& sink) noexcept try {
   const Resource* r = resource();

@@ -14,6 +14,7 @@ struct Resource {
   std::string service_name;
   std::string service_version;
   std::vector<std::pair<std::string, std::string>> attributes;  // with both of the above, and telemetry.sdk.*
+  const Resource* earlier = nullptr;  // what it replaced: expose() may be reading it, so it stays
 };
 
 // "key=value,key=value", values percent-encoded (W3C Baggage); malformed members are skipped. Later keys win.
