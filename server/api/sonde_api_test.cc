@@ -552,6 +552,42 @@ TEST_CASE("sonde_api: statements come from metrics, and from spans of services t
   CHECK(f.error("/queries/0000000000000000", 404) == "not_found");
 }
 
+TEST_CASE("sonde_api: quantiles of a statement are exact when every call left its span") {
+  Fixture f;
+  LabelSet base{{"service", "stock"}, {"system", "sqlite"}, {"fingerprint", "9f3a61c07be2d418"}};
+  auto named = [&](const char* name, const char* le = "") {
+    return LabelBuilder(base).set("__name__", name).set("le", le).build();
+  };
+  for (int i = 0; i < 40; i++) {
+    storage::Batch b;
+    double n = i == 30 ? 1 : 0;
+    f.add(b, named("sonde_db_statement_calls_total"), 4 * n);
+    f.add(b, named("sonde_db_statement_duration_seconds_sum"), 2.4 * n);
+    f.add(b, named("sonde_db_statement_duration_seconds_bucket", "1"), 3 * n);
+    f.add(b, named("sonde_db_statement_duration_seconds_bucket", "5"), 4 * n);
+    f.add(b, named("sonde_db_statement_duration_seconds_bucket", "+Inf"), 4 * n);
+    f.commit(std::move(b));
+    f.clock.advance(Duration::seconds(15));
+  }
+  for (uint8_t i = 1; i <= 4; i++) {
+    auto duration = Duration::milliseconds(i == 4 ? 2340 : 20);
+    auto& s = f.span("stock", "SELECT", SpanKind::kClient, i, i, 0, duration, Duration::seconds(150));
+    s.attributes = {{"db.query.text", "SELECT ?"},
+                    {"db.system.name", "sqlite"},
+                    {"sonde.db.fingerprint", "9f3a61c07be2d418"}};
+  }
+  auto o = f.get("/queries/9f3a61c07be2d418");
+  const auto& row = o.at("statement").as_object();
+  CHECK(!row.at("sampled").as_bool());
+  CHECK(number(row, "p50") == doctest::Approx(0.02));  // the bucket would say 0.5
+  CHECK(number(row, "p95") <= 2.341);                  // the bucket would say 4.2
+  const auto& series = o.at("series").as_object();
+  const auto& p95 = series.at("p95").as_array();
+  REQUIRE(p95.size() == 1);
+  CHECK(p95[0].as_array()[1].to_number<double>() <= 2.341);
+  CHECK(series.at("calls").as_array().size() > 10);  // as counted
+}
+
 TEST_CASE("sonde_api: statements of spans lose their data") {
   CHECK(
       normalise_statement("SELECT  *\nFROM t -- why\nWHERE a='it''s' AND b IN (1, 2,3) /* x */ AND c=$1;") ==

@@ -128,7 +128,6 @@ Result<Rows> rows_of_metrics(const SondeContext& context, const Cancellation& ca
 struct Last {
   EventTime t;
   TraceId trace_id;
-  double spans = 0;
   std::vector<float> seconds;
 };
 
@@ -165,16 +164,15 @@ Result<StatementRows> collect_statements(const SondeContext& context, const Canc
               double seconds = span.duration().to_seconds();
               row.max = std::max(row.max, seconds);
               Last& last = of_spans[key];
-              last.spans += 1;
               if (span.start >= last.t) {
                 last.t = span.start;
                 last.trace_id = span.trace_id;
               }
+              last.seconds.push_back(static_cast<float>(seconds));
               if (!row.sampled) return;
               row.calls += 1;
               row.total_seconds += seconds;
               if (span.status == SpanStatus::kError) row.errors += 1;
-              last.seconds.push_back(static_cast<float>(seconds));
             }));
   out.truncated |= more;
   double length = std::max(window.seconds(), 1.0);
@@ -182,11 +180,12 @@ Result<StatementRows> collect_statements(const SondeContext& context, const Canc
     StatementRow& row = rows.at(key);
     row.last_trace_id = last.trace_id.to_hex();
     if (!row.sampled) {
-      // Interpolated in a bucket; when every call left its span, the slowest of them is known.
-      if (!more && last.spans >= row.calls * 0.95) {
-        row.p50 = std::min(row.p50, row.max);
-        row.p95 = std::min(row.p95, row.max);
-      }
+      // Buckets only bound a quantile; when (nearly, the newest are under way) every call left its span, it
+      // is known.
+      row.complete = !more && static_cast<double>(last.seconds.size()) >= row.calls * 0.9;
+      if (!row.complete) continue;
+      row.p50 = quantile_of(last.seconds, 0.5);
+      row.p95 = quantile_of(last.seconds, 0.95);
       continue;
     }
     row.rate = row.calls / length;
@@ -315,11 +314,21 @@ Result<std::string> statement_json(const SondeContext& context, const Cancellati
                              bin.seconds.push_back(static_cast<float>(span.duration().to_seconds()));
                            }));
   prune();
-  if (row.sampled) {
+  if (row.complete) {
+    series.p50.clear();
+    series.p95.clear();
+  }
+  if (row.sampled || row.complete) {
     double step = grid.step.to_seconds();
     for (size_t i = 0; i < red.bins.size(); i++) {
       auto& bin = red.bins[i];
       Timestamp t = grid.start + grid.step * static_cast<int64_t>(i);
+      if (row.complete) {
+        if (bin.seconds.empty()) continue;
+        series.p50.emplace_back(t, quantile_of(bin.seconds, 0.5));
+        series.p95.emplace_back(t, quantile_of(bin.seconds, 0.95));
+        continue;
+      }
       series.calls.emplace_back(t, static_cast<double>(bin.calls) / step);
       series.errors.emplace_back(t, static_cast<double>(bin.errors) / step);
       series.p50.emplace_back(t, quantile_of(bin.seconds, 0.5));

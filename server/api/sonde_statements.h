@@ -22,6 +22,7 @@ struct StatementRow {
   double p95 = 0;
   double max = 0;  // 0: unknown
   double total_seconds = 0;
+  bool complete = false;  // every counted call left its span: quantiles are exact
   bool sampled = false;
   std::string last_trace_id;
 };
