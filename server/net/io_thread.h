@@ -39,8 +39,14 @@ class IoThread final : public EventLoop {
     guard_.reset();
     context.stop();
     if (thread_.joinable()) thread_.join();
+    run_leftovers();
+  }
+  // After stop(): runs on this thread what closing sockets and timers has left to be told. Such handlers own what owns
+  // this context, so that left alone neither would ever go.
+  void run_leftovers() {
     context.restart();
-    context.poll();
+    while (context.poll() > 0) {
+    }
   }
 
   boost::asio::io_context context{1};

@@ -420,6 +420,7 @@ class ServerImpl final : public Server {
     }
     timers_.clear();
     listeners_.clear();
+    for (auto& loop : loops_) loop->io->run_leftovers();
     if (spare_fd_ >= 0) ::close(spare_fd_);
   }
 
