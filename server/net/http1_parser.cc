@@ -48,7 +48,7 @@ struct Http1Parser::State {
     for (size_t i = block.find('\n'); i != std::string_view::npos; i = block.find('\n', i + 1)) {
       count++;
       bool folded = i + 1 < block.size() && (block[i + 1] == ' ' || block[i + 1] == '\t');
-      if (folded || block[i - 1] != '\r') {
+      if (folded || i == 0 || block[i - 1] != '\r') {
         return fail(ErrorCode::kInvalid, "header: folded or badly ended line");
       }
     }

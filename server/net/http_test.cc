@@ -196,6 +196,14 @@ TEST_CASE("http1 parser: the same message in any pieces is the same message") {
   }
 }
 
+TEST_CASE("http1: a head that begins with its line feed is refused, wherever its bytes lie") {
+  for (std::string_view text : {"\n\r\n\r\n", "\n\n\r\n\r\n", "\n"}) {
+    Http1Parser p(Http1Parser::kRequest, {});
+    std::string_view in = text;
+    CHECK(!p.read_head(in));
+  }
+}
+
 TEST_CASE("http1 parser: a response without length lasts until the end of the connection") {
   Http1Parser p(Http1Parser::kResponse, {});
   std::string_view in = "HTTP/1.1 200 OK\r\n\r\nabc";

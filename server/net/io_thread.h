@@ -41,8 +41,8 @@ class IoThread final : public EventLoop {
     if (thread_.joinable()) thread_.join();
     run_leftovers();
   }
-  // After stop(): runs on this thread what closing sockets and timers has left to be told. Such handlers own what owns
-  // this context, so that left alone neither would ever go.
+  // After stop(): runs on this thread what closing sockets and timers has left to be told. Such handlers own
+  // what owns this context, so that left alone neither would ever go.
   void run_leftovers() {
     context.restart();
     while (context.poll() > 0) {
