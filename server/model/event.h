@@ -63,7 +63,7 @@ enum class SpanKind : uint8_t {
   kClient,
   kProducer,
   kConsumer
-};                                                        // OTLP's numbers
+};  // OTLP's numbers
 enum class SpanStatus : uint8_t { kUnset, kOk, kError };  // OTLP's numbers
 const char* to_string(SpanKind kind);                     // "unspecified", "internal", "server", "client", …
 
