@@ -5,7 +5,6 @@
 #include <boost/json.hpp>
 
 #include "base/rfc3339.h"
-#include "model/sample.h"
 
 namespace sonde::notify {
 namespace {
@@ -104,7 +103,7 @@ std::string plain_text(const Notification& n) {
     if (!out.empty()) out += '\n';
     if (a.annotations.has("summary")) out += fmt::format("{}\n", a.annotations.get("summary"));
     if (a.annotations.has("description")) out += fmt::format("{}\n", a.annotations.get("description"));
-    out += fmt::format("value {} since {}\n", format_value(a.value), time_text(starts_at(a)));
+    out += fmt::format("value {:.4g} since {}\n", a.value, time_text(starts_at(a)));
     for (LabelView l : a.labels) {
       if (l.name != "alertname") out += fmt::format("  {} = {}\n", l.name, l.value);
     }

@@ -23,6 +23,10 @@ class Intake final : public wire::ExpositionVisitor {
         error = std::move(labels).error();
         return false;
       }
+      if (over_limit_) {  // counted, but not remembered: the limit bounds memory too
+        counts_.after_relabeling += labels->empty() ? 0 : 1;
+        return true;
+      }
       entry = cache_.insert(sample.series, std::move(*labels));
     }
     if (entry->labels.empty()) return true;  // dropped by relabelling

@@ -168,8 +168,8 @@ struct ScrapeLoop::State : std::enable_shared_from_this<State> {
         error = format.error().to_string();
       } else if (auto taken = take_exposition(answer->body, *format, *job, target, t, cache, batch, counts);
                  !taken) {
-        error = (taken.error().line > 0 ? "line " + std::to_string(taken.error().line) + ": " : "") +
-                taken.error().message;
+        bool placed = taken.error().line == 0 || taken.error().message.starts_with("line ");
+        error = (placed ? "" : "line " + std::to_string(taken.error().line) + ": ") + taken.error().message;
       }
     }
     context.stats.samples_received += counts.scraped;
