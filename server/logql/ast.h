@@ -94,6 +94,12 @@ enum class BinaryOp : uint8_t {
 };
 const char* to_string(BinaryOp op);
 inline bool is_comparison(BinaryOp op) { return op >= BinaryOp::kEqual; }
+// Higher binds tighter; all join to the left but the power.
+inline int precedence(BinaryOp op) {
+  if (is_comparison(op)) return 1;
+  if (op == BinaryOp::kPower) return 4;
+  return op <= BinaryOp::kSubtract ? 2 : 3;
+}
 
 struct Expr;
 using ExprPtr = std::unique_ptr<Expr>;

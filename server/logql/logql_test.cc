@@ -103,7 +103,8 @@ TEST_CASE("logql parser: queries print in one form, which parses again") {
         R"(sum by (x, y) (count_over_time({a="b"} | json [5m] offset 1h)))");
   CHECK(printed(R"(topk(3, sum without () (bytes_rate({a="b"}[1m]))))") ==
         R"(topk(3, sum without () (bytes_rate({a="b"}[1m]))))");
-  CHECK(printed("1+2*3^2^1 - -4") == "(1 + (2 * (3 ^ (2 ^ 1)))) - -4");
+  CHECK(printed("1+2*3^2^1 - -4") == "1 + 2 * 3 ^ 2 ^ 1 - -4");
+  CHECK(printed("(1+2)*3-(4-5)-(6^7)^8") == "(1 + 2) * 3 - (4 - 5) - (6 ^ 7) ^ 8");
   CHECK(printed("vector(1)+vector(1)") == "vector(1) + vector(1)");
   CHECK(printed(R"(rate({a="b"}[1m]) > bool 0.5)") == R"(rate({a="b"}[1m]) > bool 0.5)");
 }

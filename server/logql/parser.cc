@@ -42,12 +42,6 @@ std::optional<Op> op_named(std::string_view name, Op last) {
   return std::nullopt;
 }
 
-int precedence(BinaryOp op) {
-  if (is_comparison(op)) return 1;
-  if (op == BinaryOp::kPower) return 4;
-  return op <= BinaryOp::kSubtract ? 2 : 3;
-}
-
 class Parser {
  public:
   Parser(std::string_view query, std::vector<Token> tokens) : query_(query), tokens_(std::move(tokens)) {}

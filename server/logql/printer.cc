@@ -56,8 +56,15 @@ std::string print(const LogExpr& log, std::string_view range) {
   return out;
 }
 
-std::string operand(const Expr& e) {
-  return std::holds_alternative<BinaryExpr>(e.node) ? "(" + to_string(e) + ")" : to_string(e);
+// In parentheses only where the text would otherwise parse to another tree: so it never nests deeper than
+// what it was parsed from.
+std::string operand(const Expr& e, BinaryOp of, bool right) {
+  const auto* inner = std::get_if<BinaryExpr>(&e.node);
+  if (!inner) return to_string(e);
+  bool joins_right = of == BinaryOp::kPower;
+  bool bare = precedence(inner->op) > precedence(of) ||
+              (precedence(inner->op) == precedence(of) && joins_right == right);
+  return bare ? to_string(e) : "(" + to_string(e) + ")";
 }
 
 struct ExprPrinter {
@@ -81,7 +88,8 @@ struct ExprPrinter {
     return out + to_string(*e.inner) + ")";
   }
   std::string operator()(const BinaryExpr& e) const {
-    return operand(*e.left) + " " + to_string(e.op) + (e.returns_bool ? " bool " : " ") + operand(*e.right);
+    return operand(*e.left, e.op, false) + " " + to_string(e.op) + (e.returns_bool ? " bool " : " ") +
+           operand(*e.right, e.op, true);
   }
 };
 

@@ -74,6 +74,13 @@ std::string aggregate_prefix(const AggregateExpr& a) {
   return out;
 }
 
+// A power binds tighter than a sign, so that an operand of it must not be printed with one that it was not
+// written with.
+bool is_infinite_operand(const BinaryExpr& b, const Expr& e) {
+  const auto* n = as<NumberLiteral>(e);
+  return b.op == BinaryOp::kPow && n && std::isinf(n->value) && n->value > 0;
+}
+
 std::string binary_operator(const BinaryExpr& b) {
   std::string out = to_string(b.op);
   if (b.return_bool) out += " bool";
@@ -136,7 +143,10 @@ class Prettifier {
       return out + at(*a->expr, level + 1) + "\n" + indent + ")";
     }
     if (const auto* b = as<BinaryExpr>(e)) {
-      return at(*b->lhs, level + 1) + "\n" + indent + binary_operator(*b) + "\n" + at(*b->rhs, level + 1);
+      auto operand = [&](const Expr& o) {
+        return is_infinite_operand(*b, o) ? indent + "  Inf" : at(o, level + 1);
+      };
+      return operand(*b->lhs) + "\n" + indent + binary_operator(*b) + "\n" + operand(*b->rhs);
     }
     if (const auto* c = as<Call>(e)) {
       std::string out = indent + c->function->name + "(\n";
@@ -214,7 +224,8 @@ std::string to_string(const Expr& e) {
     }
     case ExprKind::kBinary: {
       const auto& b = static_cast<const BinaryExpr&>(e);
-      return to_string(*b.lhs) + " " + binary_operator(b) + " " + to_string(*b.rhs);
+      auto operand = [&](const Expr& o) { return is_infinite_operand(b, o) ? "Inf" : to_string(o); };
+      return operand(*b.lhs) + " " + binary_operator(b) + " " + operand(*b.rhs);
     }
     case ExprKind::kUnary: {
       const auto& u = static_cast<const UnaryExpr&>(e);
